@@ -1,0 +1,103 @@
+/*
+ * Installers: what turns verified content into what runs. One file each behind this ops table. An
+ * installer gets only matched, verified targets; the content engine checks its own hashes again.
+ * Thread-safety: an installer belongs to one thread. Uptane Standard 2.1 "installing images".
+ */
+#ifndef UPT_INSTALLER_INSTALLER_H
+#define UPT_INSTALLER_INSTALLER_H
+
+#include "base/log.h"
+#include "base/span.h"
+#include "metadata/image.h"
+
+/* A verified target as an installer needs it. All borrowed for the call. */
+struct upt_install_job {
+	const struct upt_image *image;
+	const char *format;      /* "OSTREE", "OCI", "BINARY", ... from the signed custom field */
+	const char *uri;         /* signed custom uri (Director's first, else the Image repository's) or NULL */
+	struct upt_span custom;  /* the Image repository's signed custom object (checked JSON) or empty */
+	int image_fd;            /* verified bytes for formats whose content is a file; -1 else */
+};
+
+struct upt_install_progress {
+	/* unit "bytes", "objects" or "layers"; total 0 when unknown. At most a few calls a second. */
+	void (*report)(void *ctx, const char *what, uint64_t done, uint64_t total, const char *unit);
+	void *ctx;
+	const volatile bool *cancel; /* becomes true: stop soon with UPT_E_CANCELLED; may be NULL */
+};
+
+struct upt_installer;
+
+struct upt_installer_ops {
+	const char *format;   /* targetFormat it serves */
+	bool needs_image;     /* the image's bytes must be downloaded to the image store first */
+	/* What runs now, by the engine's own word: fills image->digests (and n_digests) when it can tell;
+	 * n_digests 0: cannot tell. Name and length are the caller's to match. */
+	enum upt_code (*current)(struct upt_installer *self, struct upt_image *out, struct upt_err *err);
+	/* Fetches all content; nothing visible changes; may be repeated after any crash. */
+	enum upt_code (*prepare)(struct upt_installer *self, const struct upt_install_job *job,
+		const struct upt_install_progress *progress, struct upt_err *err);
+	/* Makes it what runs now, or what runs after a reboot (*needs_reboot). Idempotent. */
+	enum upt_code (*install)(struct upt_installer *self, const struct upt_install_job *job,
+		bool *needs_reboot, struct upt_err *err);
+	/* After the reboot: UPT_OK when image came up (*done true), or the reboot has not happened yet
+	 * (*done false); UPT_E_INSTALL when something else came up. */
+	enum upt_code (*finalize)(struct upt_installer *self, const struct upt_image *image, bool *done,
+		struct upt_err *err);
+	/* Back to what ran before. UPT_E_INSTALL when there is nothing to go back to. */
+	enum upt_code (*rollback)(struct upt_installer *self, bool *needs_reboot, struct upt_err *err);
+	void (*free)(struct upt_installer *self);
+};
+
+/* First member of every installer. */
+struct upt_installer {
+	const struct upt_installer_ops *ops;
+	const struct upt_log *log; /* borrowed, may be NULL */
+};
+
+static inline void
+upt_installer_free(struct upt_installer **installer)
+{
+	if (*installer != NULL)
+		(*installer)->ops->free(*installer);
+	*installer = NULL;
+}
+
+/* BINARY: one file, replaced durably. */
+struct upt_file_installer_config {
+	const char *path;      /* where the file goes */
+	const char *backup_path; /* where the previous one is kept; NULL: path + ".previous" */
+	unsigned mode;         /* 0: 0644 */
+};
+UPT_NODISCARD enum upt_code upt_file_installer_new(const struct upt_file_installer_config *config,
+	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
+
+/* OSTREE: a commit deployed beside the running one. */
+struct upt_ostree_installer_config {
+	const char *sysroot;      /* "/" on a device */
+	const char *os;           /* stateroot */
+	const char *remote;       /* configured remote in the sysroot's repository; NULL: job uri */
+	const char *cmdline_path; /* [/proc/cmdline] whose ostree= names what booted */
+	const char *boot_id_path; /* [/proc/sys/kernel/random/boot_id] */
+	const char *state_path;   /* file where the boot id at install time is remembered */
+	const char *ca_path, *cert_path, *key_path; /* for a remote made from the job's uri */
+};
+UPT_NODISCARD enum upt_code upt_ostree_installer_new(const struct upt_ostree_installer_config *config,
+	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
+
+/* OCI: a container started by Podman over its REST API. */
+struct upt_container_installer_config {
+	const char *socket_path;  /* Podman's API socket */
+	const char *name;         /* application name: containers are NAME-<digest prefix>, labelled with it */
+	const char *network;      /* "host", "bridge", "none"; NULL: detected */
+	const char *const *env;   /* "KEY=VALUE" of local configuration, n_env of them (the signed custom cannot override) */
+	size_t n_env;
+	const char *health_url;   /* must answer 2xx within health_timeout_s; NULL: only "is running" */
+	unsigned health_timeout_s;/* [30] */
+	bool tls_verify;          /* of the registry */
+};
+UPT_NODISCARD enum upt_code upt_container_installer_new(
+	const struct upt_container_installer_config *config, const struct upt_log *log,
+	struct upt_installer **out, struct upt_err *err);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * HTTP(S) client on libcurl: one handle per server identity, connections reused, every reply bounded
+ * while it is received. Tells "the server says it is absent" from "cannot tell". Thread-safety: a
+ * handle belongs to one thread. Uptane Standard 2.1 "in-vehicle" (slow retrieval, endless data).
+ */
+#ifndef UPT_TRANSPORT_HTTP_H
+#define UPT_TRANSPORT_HTTP_H
+
+#include "base/log.h"
+#include "base/span.h"
+
+struct upt_http;
+
+/* All strings borrowed for upt_http_new() only. 0 or NULL: the default in brackets. */
+struct upt_http_config {
+	const char *ca_path;      /* PEM bundle that alone is trusted; NULL: the system's */
+	const char *cert_path;    /* client certificate (mutual TLS) or NULL */
+	const char *key_path;
+	const char *unix_socket;  /* engine APIs: connect there instead; no minimum speed */
+	const char *proxy;        /* NULL: none (the environment is ignored) */
+	const char *user_agent;   /* [uptaned/VERSION] */
+	unsigned connect_timeout_ms;  /* [15000] */
+	unsigned min_speed_bytes;     /* per second [128] over ... */
+	unsigned min_speed_window_s;  /* ... [30]: below it is UPT_E_TOO_SLOW */
+	unsigned request_timeout_ms;  /* for get and send, not downloads [120000] */
+	const volatile bool *cancel;  /* becomes true: UPT_E_CANCELLED soon; may be NULL */
+};
+
+struct upt_http_stats {
+	uint64_t n_requests;
+	uint64_t n_connections;
+	uint64_t received_bytes; /* header and body bytes */
+};
+
+UPT_NODISCARD enum upt_code upt_http_new(const struct upt_http_config *config, struct upt_http **out,
+	struct upt_err *err); /* UPT_E_CONFIG when a file is missing or no PEM */
+void upt_http_free(struct upt_http **http);
+struct upt_http_stats upt_http_get_stats(const struct upt_http *http);
+
+/*
+ * GET url into out (replaced). UPT_E_ABSENT: 404, 410, or 424 whose JSON body has code
+ * "root_role_not_found" (WIRE: the OTA gateway's "no such root"); UPT_E_TOO_LARGE: a body or announced length above max_bytes, stopped at the
+ * limit; UPT_E_TOO_SLOW; UPT_E_TLS: handshake or certificate; UPT_E_SERVER: any other status;
+ * UPT_E_NETWORK: everything that broke off, was truncated or timed out. 5xx and network failures are
+ * retried twice with backoff and jitter. Redirects are not followed. out is unchanged on failure.
+ */
+UPT_NODISCARD enum upt_code upt_http_get(struct upt_http *http, const char *url, size_t max_bytes,
+	struct upt_buf *out, struct upt_err *err);
+
+/*
+ * POST, PUT or DELETE with a body (may be empty). *status gets the HTTP status whenever there was
+ * one; a status of 400 or more is UPT_E_SERVER (404: UPT_E_ABSENT) with the start of the reply's text in the message and the reply
+ * still in out. A 301/302/307/308 to the same scheme, host and port is followed once with method and body kept (WIRE).
+ */
+UPT_NODISCARD enum upt_code upt_http_send(struct upt_http *http, const char *method, const char *url,
+	const char *content_type, struct upt_span body, size_t max_reply_bytes, struct upt_buf *out,
+	long *status, struct upt_err *err);
+
+/* Receives body bytes in order; any code but UPT_OK aborts the transfer and is its result. */
+typedef enum upt_code upt_http_sink(void *ctx, struct upt_span chunk, struct upt_err *err);
+/* total_bytes is offset + what is expected; called at most a few times a second. */
+typedef void upt_http_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+
+struct upt_http_download {
+	const char *url;
+	uint64_t offset;        /* > 0: Range request; first byte wanted */
+	uint64_t total_bytes;   /* the listed length of the whole file: never a byte more is taken */
+	upt_http_sink *sink;
+	upt_http_progress *progress; /* may be NULL */
+	void *ctx;
+	uint64_t *restarted;    /* set to 1 when the server ignored the Range: the sink must start again
+	                           at 0 (set before its first call); may be NULL when offset is 0 */
+};
+
+/*
+ * Streams a file. Follows up to 3 redirects, https to https only (object storage, WIRE); the client certificate is never shown to another origin. UPT_E_NETWORK when
+ * it ends early: what the sink got stays valid for a later Range; UPT_E_TOO_LARGE when the server
+ * has more than total_bytes: stopped at the listed byte.
+ */
+UPT_NODISCARD enum upt_code upt_http_download(struct upt_http *http,
+	const struct upt_http_download *download, struct upt_err *err);
+
+/* Percent-encodes one path (slashes kept when keep_slash) for a URL; appended to out. */
+UPT_NODISCARD enum upt_code upt_url_encode(const char *path, bool keep_slash, struct upt_buf *out,
+	struct upt_err *err);
+/* Streaming lines of JSON, e.g. engine pulls: POST whose reply body goes to a sink, unbounded in time but bounded by max_reply_bytes. */
+UPT_NODISCARD enum upt_code upt_http_stream(struct upt_http *http, const char *method, const char *url,
+	const char *content_type, struct upt_span body, size_t max_reply_bytes, upt_http_sink *sink, void *ctx,
+	long *status, struct upt_err *err);
+
+#endif
