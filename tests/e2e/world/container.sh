@@ -7,6 +7,7 @@
 #   app_push DIR        pushes both; exports APP_NAME (127.0.0.1:PORT/dashboard), APP_V1 APP_V2 (manifest digests
 #                       without sha256:), APP_V1_LEN APP_V2_LEN (manifest bytes), APP_V1_REF APP_V2_REF (NAME@sha256:..)
 #   podman_start DIR    engine and REST service; exports PODMAN_SOCK PODMAN_DIR PODMAN_DRIVER PODMAN_RUNTIME PODMAN_CGROUPS
+#   podman_service      starts the REST service again after world_stop podman
 #   podman_ctl args...  podman with the same settings, for an independent look
 
 # Prints the hexadecimal SHA-256 of file $1.
@@ -75,11 +76,11 @@ registry_start() {
 	export REGISTRY_PORT REGISTRY=127.0.0.1:$REGISTRY_PORT
 	cat >"$1/config.yml" <<-END
 		version: 0.1
-		log: {level: info, accesslog: {disabled: false}}
+		log: {level: info, accesslog: {disabled: true}}
 		storage: {filesystem: {rootdirectory: $1/data}, delete: {enabled: true}}
 		http: {addr: "$REGISTRY"}
 	END
-	world_spawn registry docker-registry serve "$1/config.yml"
+	world_spawn registry env -i "PATH=$PATH" docker-registry serve "$1/config.yml"
 	world_wait_http "http://$REGISTRY/v2/"
 }
 
@@ -123,6 +124,7 @@ podman_config() {
 		cgroup_manager="cgroupfs"
 		events_logger="file"
 		lock_type="file"
+		image_copy_tmp_dir="$1/tmp"
 		tmp_dir="$1/tmp"
 		static_dir="$1/root/libpod"
 		volume_path="$1/root/volumes"
@@ -202,8 +204,13 @@ podman_start() {
 		return 1
 	fi
 	world_at_end podman_sweep "$dir"
-	podman_env "$dir" world_spawn podman podman system service --time=0 "unix://$PODMAN_SOCK"
-	world_wait_http http://d/v4.0.0/libpod/_ping --unix-socket "$PODMAN_SOCK"
+	podman_service
+}
+
+# Starts the REST service of the engine, also again after world_stop podman: containers live on in between.
+podman_service() {
+	podman_env "$PODMAN_DIR" world_spawn podman podman system service --time=0 "unix://$PODMAN_SOCK" &&
+		world_wait_http http://d/v4.0.0/libpod/_ping --unix-socket "$PODMAN_SOCK"
 }
 
 # Removes every container of the engine below $1, by podman, and by pid should podman fail.

@@ -12,6 +12,7 @@
 
 [ -n "${WORLD_PROCS_SH:-}" ] && return 0
 WORLD_PROCS_SH=1
+PATH=$PATH:/usr/sbin:/sbin # nginx, runc, chroot
 : "${WORLD_WAIT_S:=20}" "${WORLD_STOP_S:=5}"
 WORLD_W=
 
