@@ -6,8 +6,9 @@
 #                               writes DIR/v1.commit DIR/v2.commit; exports OSTREE_V1 OSTREE_V2 OSTREE_REMOTE_REPO
 #   ostree_make_sysroot SYSROOT REMOTE_REPO_DIR REMOTE_URL CA_PEM DEV_CERT DEV_KEY
 #                               OS name gateway, v1 deployed, remote "updates" with the client certificate
-#   ostree_boot SYSROOT CMDLINE_FILE BOOT_ID_FILE   writes what /proc/cmdline and boot_id would say after a reboot
-#   ostree_booted_root SYSROOT CMDLINE_FILE         prints the deployment directory that the command line names
+#   ostree_boot SYSROOT CMDLINE_FILE BOOT_ID_FILE   writes what /proc/cmdline and boot_id would say after a reboot,
+#                               and the root directory that the initial RAM disk finds by it to CMDLINE_FILE.root
+#   ostree_booted_root SYSROOT CMDLINE_FILE         prints the deployment directory that was booted
 #   ostree_run SYSROOT CMDLINE_FILE cmd...          runs cmd chrooted in that deployment
 
 # Makes the initial RAM disk $2, a real one: busybox and an init that gives a shell; $1 is scratch space.
@@ -126,32 +127,38 @@ ostree_default_entry() {
 	done | LC_ALL=C sort -t "$(printf '\t')" -k1,1 -k2,2Vr | head -n 1 | cut -f 3
 }
 
-# Reboots: writes the kernel command line of the default entry to $2 and a fresh boot id to $3.
+# Prints the deployment directory in sysroot $1 that the kernel command line $2 names at this moment, as
+# ostree-prepare-root does at boot. The next deployment gives the same link another meaning, or none.
+ostree_resolve() {
+	local sysroot link root
+	sysroot=$(realpath -e "$1") || return 1
+	link=$(tr ' ' '\n' <<<"$2" | sed -n 's/^ostree=//p' | tail -n 1)
+	root=$(realpath -e "$sysroot/$link") || return 1
+	case $root in
+	"$sysroot"/ostree/deploy/*/deploy/*) printf '%s\n' "$root" ;;
+	*) return 1 ;;
+	esac
+}
+
+# Reboots: takes the default entry, writes its kernel command line to $2, a fresh boot id to $3, the root to $2.root.
 ostree_boot() {
-	local entry options
+	local entry options root
 	entry=$(ostree_default_entry "$1")
 	[ -n "$entry" ] || { world_log "no boot loader entry in $1"; return 1; }
 	options=$(sed -n 's/^options[[:space:]]*//p' "$entry")
-	case " $options" in
-	*' ostree=/ostree/boot.'*) ;;
-	*) world_log "$entry names no deployment"; return 1 ;;
-	esac
+	root=$(ostree_resolve "$1" "$options") || { world_log "$entry names no deployment: $options"; return 1; }
 	printf '%s\n' "$options" >"$2"
+	printf '%s\n' "$root" >"$2.root"
 	cat /proc/sys/kernel/random/uuid >"$3"
 }
 
-# Prints the deployment directory in sysroot $1 that the kernel command line in file $2 names.
+# Prints the deployment directory of sysroot $1 that was booted with command line file $2.
 ostree_booted_root() {
-	local sysroot link root
-	sysroot=$(realpath -e "$1") || return 1
-	link=$(tr ' ' '\n' <"$2" | sed -n 's/^ostree=//p' | tail -n 1)
-	if [ -z "$link" ] || ! root=$(realpath -e "$sysroot$link"); then
-		world_log "$2 names no deployment of $sysroot"
-		return 1
-	fi
+	local sysroot root
+	sysroot=$(realpath -e "$1") && read -r root <"$2.root" || return 1
 	case $root in
-	"$sysroot"/ostree/deploy/*/deploy/*) printf '%s\n' "$root" ;;
-	*) world_log "$root is not a deployment in $sysroot"; return 1 ;;
+	"$sysroot"/*) [ -d "$root" ] && printf '%s\n' "$root" ;;
+	*) world_log "$root is not in $sysroot"; return 1 ;;
 	esac
 }
 
