@@ -19,8 +19,7 @@ world_sha256() {
 # Moves file $2 into the OCI layout $1 as a blob and prints its descriptor with media type $3.
 oci_blob() {
 	local sum size
-	sum=$(world_sha256 "$2") && size=$(stat -c %s "$2")
-	mv "$2" "$1/blobs/sha256/$sum"
+	sum=$(world_sha256 "$2") && size=$(stat -c %s "$2") && mv "$2" "$1/blobs/sha256/$sum" || return 1
 	jq -nc --arg t "$3" --arg d "sha256:$sum" --argjson s "$size" '{mediaType: $t, digest: $d, size: $s}'
 }
 
@@ -44,7 +43,7 @@ app_make_one() {
 	rm -r "$dir/rootfs"
 	diff=sha256:$(world_sha256 "$dir/layer.tar")
 	gzip -n -1 "$dir/layer.tar"
-	layer=$(oci_blob "$dir" "$dir/layer.tar.gz" $oci.layer.v1.tar+gzip)
+	layer=$(oci_blob "$dir" "$dir/layer.tar.gz" $oci.layer.v1.tar+gzip) || return 1
 	jq -nc --arg diff "$diff" --arg n "$n" --arg arch "$(dpkg --print-architecture)" '{
 		created: "2023-11-14T22:13:20Z", architecture: $arch, os: "linux",
 		config: {
@@ -55,24 +54,24 @@ app_make_one() {
 			Labels: {"org.opencontainers.image.title": "dashboard", "org.opencontainers.image.version": $n}},
 		rootfs: {type: "layers", diff_ids: [$diff]},
 		history: [{created: "2023-11-14T22:13:20Z", created_by: "tests/e2e/world/container.sh"}]}' >"$dir/config"
-	config=$(oci_blob "$dir" "$dir/config" $oci.config.v1+json)
+	config=$(oci_blob "$dir" "$dir/config" $oci.config.v1+json) || return 1
 	jq -nc --argjson c "$config" --argjson l "$layer" --arg t $oci.manifest.v1+json \
 		'{schemaVersion: 2, mediaType: $t, config: $c, layers: [$l]}' >"$dir/manifest"
-	manifest=$(oci_blob "$dir" "$dir/manifest" $oci.manifest.v1+json)
+	manifest=$(oci_blob "$dir" "$dir/manifest" $oci.manifest.v1+json) || return 1
 	jq -nc --argjson m "$manifest" '{schemaVersion: 2, manifests: [$m]}' >"$dir/index.json"
 	printf '{"imageLayoutVersion":"1.0.0"}\n' >"$dir/oci-layout"
 }
 
 # Makes both versions of the dashboard application below $1.
 app_make() {
-	app_make_one "$1/dashboard-1" 1
+	app_make_one "$1/dashboard-1" 1 || return 1
 	app_make_one "$1/dashboard-2" 2
 }
 
 # Starts Debian's docker-registry on a free loopback port with its data below $1.
 registry_start() {
 	mkdir -p "$1/data"
-	REGISTRY_PORT=$(world_free_port)
+	REGISTRY_PORT=$(world_free_port) || return 1
 	export REGISTRY_PORT REGISTRY=127.0.0.1:$REGISTRY_PORT
 	cat >"$1/config.yml" <<-END
 		version: 0.1
@@ -80,7 +79,7 @@ registry_start() {
 		storage: {filesystem: {rootdirectory: $1/data}, delete: {enabled: true}}
 		http: {addr: "$REGISTRY"}
 	END
-	world_spawn registry env -i "PATH=$PATH" docker-registry serve "$1/config.yml"
+	world_spawn registry env -i "PATH=$PATH" docker-registry serve "$1/config.yml" || return 1
 	world_wait_http "http://$REGISTRY/v2/"
 }
 

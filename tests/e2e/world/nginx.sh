@@ -80,18 +80,38 @@ nginx_start() {
 	NGINX_CONFIG=1
 	export NGINX_DIR NGINX_HTTP_PORT NGINX_HTTPS_PORT
 	nginx_config "$NGINX_CONFIG" 0
-	world_spawn nginx nginx -e "$NGINX_DIR/error.log" -p "$NGINX_DIR" -c "$NGINX_DIR/nginx.conf" -g 'daemon off;'
+	world_spawn nginx nginx -e "$NGINX_DIR/error.log" -p "$NGINX_DIR" -c "$NGINX_DIR/nginx.conf" -g 'daemon off;' ||
+		return 1
 	nginx_wait "$NGINX_CONFIG"
+}
+
+# Says whether process $1 is an nginx worker that takes new connections.
+nginx_serves() {
+	local title
+	title=$({ tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null) || return 1
+	[[ $title == *'worker process'* && $title != *'shutting down'* ]]
+}
+
+# Waits until none of the workers $@ takes new connections any more; what they still send, they send.
+nginx_wait_retired() {
+	local pid end=$((SECONDS + WORLD_WAIT_S))
+	for pid; do
+		while nginx_serves "$pid"; do
+			[ "$SECONDS" -lt "$end" ] || { world_log "nginx worker $pid stays"; return 1; }
+			sleep 0.02
+		done
+	done
 }
 
 # Limits every response to $1 bytes a second and waits until that is in force.
 nginx_limit() {
-	local pid
+	local pid workers
 	pid=$(world_pid nginx) || { world_log "nginx does not run"; return 1; }
+	mapfile -t workers < <(pgrep -P "$pid")
 	NGINX_CONFIG=$((NGINX_CONFIG + 1))
 	nginx_config "$NGINX_CONFIG" "$1"
 	kill -HUP "$pid"
-	nginx_wait "$NGINX_CONFIG"
+	nginx_wait "$NGINX_CONFIG" && nginx_wait_retired "${workers[@]}"
 }
 
 # Stops nginx.

@@ -86,12 +86,12 @@ ostree_commit() {
 ostree_make_remote() {
 	local dir=$1 tree=$1/tree
 	mkdir -p "$dir"
-	ostree --repo="$dir/repo" init --mode=archive >/dev/null
+	ostree --repo="$dir/repo" init --mode=archive >>"$WORLD_W/log/ostree.log" 2>&1 || return 1
 	ostree_make_tree "$tree"
 	OSTREE_V1=$(ostree_commit "$dir/repo" "$tree" 1) || return 1
 	ostree_make_tree_v2 "$tree" || return 1
 	OSTREE_V2=$(ostree_commit "$dir/repo" "$tree" 2) || return 1
-	ostree --repo="$dir/repo" summary -u >/dev/null
+	ostree --repo="$dir/repo" summary -u >>"$WORLD_W/log/ostree.log" 2>&1 || return 1
 	rm -r "$tree"
 	printf '%s\n' "$OSTREE_V1" >"$dir/v1.commit"
 	printf '%s\n' "$OSTREE_V2" >"$dir/v2.commit"

@@ -272,6 +272,7 @@ make_base() {
 test_interrupted() {
 	local dir pid rc=0
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/victim.XXXXXX")
+	: >"$W/log/victim.out"
 	bash "$here/selftest.sh" victim "$dir" >"$W/log/victim.out" 2>&1 &
 	pid=$!
 	while ! grep -q 'victim ready' "$W/log/victim.out"; do
