@@ -192,6 +192,7 @@ podman_detect() {
 podman_start() {
 	local dir=$1
 	mkdir -p "$dir"
+	world_at_end podman_sweep "$dir/probe"
 	if ! podman_detect "$dir" 2>>"$WORLD_W/log/podman-detect.log"; then
 		world_log "no way to run a container was found, see $WORLD_W/log/podman-detect.log"
 		return 1

@@ -6,7 +6,10 @@
 #   world_spawn NAME cmd...  run cmd in the background, log in W/log/NAME.log
 #   world_stop NAME          end it: TERM, bounded wait, KILL
 #   world_at_end cmd...      run cmd before the processes are stopped, last registered first
-#   world_end                undo all of it and delete W; safe to call twice, returns 1 if something was left
+#   world_end                undo all of it and delete W (WORLD_KEEP=1: keep the files); safe to call twice, returns
+#                            1 if something was left
+#   world_adopt W            take over a world whose script was killed with KILL, to call world_end on it
+#   world_pid NAME           prints the pid of NAME while it runs
 #   world_free_port          prints a free loopback port, never the same one twice in a world
 #   world_wait_http URL [curl args]   world_wait_port PORT   wait until answered, at most WORLD_WAIT_S
 
@@ -27,10 +30,10 @@ world_begin() {
 	[ -z "$(ls -A "$1")" ] || { world_log "$1 is not empty"; return 1; }
 	WORLD_W=$(cd "$1" && pwd -P)
 	WORLD_OWNER=$BASHPID
-	WORLD_AT_END=()
 	mkdir -p "$WORLD_W/log" "$WORLD_W/run"
 	: >"$WORLD_W/run/order"
 	: >"$WORLD_W/run/ports"
+	: >"$WORLD_W/run/at-end"
 	[ -z "${WORLD_NO_TRAP:-}" ] || return 0
 	trap 'world_on_exit' EXIT
 	trap 'exit 130' INT
@@ -48,7 +51,7 @@ world_on_exit() {
 # Prints the start time of process $1, which with the pid names a process for good; fails if it is gone or a zombie.
 world_proc_start() {
 	local stat fields
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
 	read -r -a fields <<<"${stat##*) }"
 	[ "${fields[0]}" != Z ] && [ "${fields[0]}" != X ] && printf '%s\n' "${fields[19]}"
 }
@@ -58,20 +61,28 @@ world_proc_alive() {
 	[ "$(world_proc_start "$1" || true)" = "$2" ]
 }
 
-# Ends pid $1 that started at $2 with TERM, and its whole process group with KILL when it does not listen.
+# Waits until pid $1 that started at $2 is gone, at most $3 seconds.
+world_proc_wait() {
+	local i
+	for ((i = 0; i < $3 * 50; i++)); do
+		world_proc_alive "$1" "$2" || return 0
+		sleep 0.02
+	done
+	return 1
+}
+
+# Ends pid $1 that started at $2 with TERM, with KILL when it does not listen, and what it left in its process group.
 world_proc_end() {
-	local pid=$1 start=$2 i
-	world_proc_alive "$pid" "$start" || return 0
-	kill -TERM "$pid" 2>/dev/null || true
-	for ((i = 0; i < WORLD_STOP_S * 50; i++)); do
-		world_proc_alive "$pid" "$start" || return 0
-		sleep 0.02
-	done
-	kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
-	for ((i = 0; i < 100; i++)); do
-		world_proc_alive "$pid" "$start" || return 0
-		sleep 0.02
-	done
+	local pid=$1 start=$2
+	if [ "$(world_proc_start "$pid" || true)" != "" ] && ! world_proc_alive "$pid" "$start"; then
+		return 0 # the number is someone else's by now
+	fi
+	if world_proc_alive "$pid" "$start"; then
+		kill -TERM "$pid" 2>/dev/null || true
+		world_proc_wait "$pid" "$start" "$WORLD_STOP_S" || true
+	fi
+	kill -KILL -- "-$pid" 2>/dev/null || true
+	world_proc_wait "$pid" "$start" 2 && return 0
 	world_log "pid $pid does not end"
 	return 1
 }
@@ -117,7 +128,8 @@ world_stop() {
 
 # Registers a command for world_end, run while all processes are still up.
 world_at_end() {
-	WORLD_AT_END+=("$(printf '%q ' "$@")")
+	printf '%q ' "$@" >>"$WORLD_W/run/at-end"
+	printf '\n' >>"$WORLD_W/run/at-end"
 }
 
 # Stops all processes, last started first; one that a signal caught while it started gets a moment to leave its pid.
@@ -159,29 +171,40 @@ world_delete() {
 	rm -rf --one-file-system "$1"
 }
 
+# Takes over world $1 whose script was killed before it could clean up: world_end then does it.
+world_adopt() {
+	[ -f "$1/run/order" ] || { world_log "$1 is no world"; return 1; }
+	WORLD_W=$(cd "$1" && pwd -P)
+	WORLD_OWNER=$BASHPID
+}
+
 # Ends this world: registered commands, processes, mounts, then the directory. Only the shell that began it may.
 world_end() {
-	local rc=0 i w=$WORLD_W
+	local rc=0 i w=$WORLD_W hooks=()
 	[ -n "$w" ] && [ "$BASHPID" = "$WORLD_OWNER" ] || return 0
-	trap '' INT TERM HUP
+	local - traps
 	set +e
-	for ((i = ${#WORLD_AT_END[@]} - 1; i >= 0; i--)); do
-		eval "${WORLD_AT_END[i]}" >>"$w/log/end.log" 2>&1 || rc=1
+	traps=$(trap -p INT TERM HUP)
+	trap '' INT TERM HUP
+	mapfile -t hooks <"$w/run/at-end"
+	for ((i = ${#hooks[@]} - 1; i >= 0; i--)); do
+		eval "${hooks[i]}" >>"$w/log/end.log" 2>&1 || rc=1
 	done
 	world_stop_all || rc=1
 	world_unmount_below "$w" || rc=1
-	if [ "$rc" -eq 0 ] || [ -z "${WORLD_KEEP_BROKEN:-}" ]; then
+	if [ -z "${WORLD_KEEP:-}" ]; then
 		world_delete "$w" || rc=1
 	fi
 	WORLD_W=
+	trap - INT TERM HUP
+	eval "$traps"
 	return "$rc"
 }
 
 # Says whether some TCP socket of this machine uses local port $1.
 world_port_taken() {
-	local hex
-	hex=$(printf ':%04X' "$1")
-	awk -v p="$hex" 'substr($2, length($2) - 4) == p {found = 1} END {exit !found}' /proc/net/tcp /proc/net/tcp6
+	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v p="$(printf ':%04X' "$1")" \
+		'substr($2, length($2) - 4) == p {found = 1} END {exit !found}'
 }
 
 # Prints a free port outside the range from which the kernel takes ports for outgoing connections.

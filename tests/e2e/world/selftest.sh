@@ -220,10 +220,26 @@ test_procs() {
 	world_spawn stubborn bash -c 'trap "" TERM; while :; do sleep 0.1; done'
 	pid=$(world_pid stubborn)
 	WORLD_STOP_S=1 check "procs: one that ignores TERM ends" world_stop stubborn
-	check "procs: it is gone" not test -e "/proc/$pid/exe"
+	check "procs: it is gone" gone "$pid"
 	check "procs: the name can be used again" world_spawn stubborn sleep 600
 	refuse "procs: but not twice" world_spawn stubborn sleep 600
+	# shellcheck disable=SC2016
+	world_spawn parent bash -c 'sleep 600 & echo $! >"$0"; wait' "$W/child"
+	until [ -s "$W/child" ]; do sleep 0.02; done
+	kill -KILL "$(world_pid parent)"
+	check "procs: the child of one that was killed ends too" world_stop parent
+	check "procs: it is gone" gone "$(<"$W/child")"
 	check "procs: two ports differ" not test "$(world_free_port)" = "$(world_free_port)"
+}
+
+# Says whether a process $1 is gone, waiting for it for a second.
+gone() {
+	local i
+	for ((i = 0; i < 50; i++)); do
+		world_proc_start "$1" >/dev/null || return 0
+		sleep 0.02
+	done
+	return 1
 }
 
 # Prints what is left of world $1: mounts, processes that have to do with it, files.
@@ -268,10 +284,11 @@ make_base() {
 		"$(cat "$W/ostree/v1.commit") $(cat "$W/ostree/v2.commit")"
 }
 
-# Ends a world with a running container and deployments by TERM and checks that nothing is left.
-test_interrupted() {
-	local dir pid rc=0
+# Starts a world with a running container and deployments, ends its script by signal $1 and sets rc to its status.
+kill_victim() {
+	local pid
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/victim.XXXXXX")
+	rc=0
 	: >"$W/log/victim.out"
 	bash "$here/selftest.sh" victim "$dir" >"$W/log/victim.out" 2>&1 &
 	pid=$!
@@ -279,9 +296,21 @@ test_interrupted() {
 		kill -0 "$pid" 2>/dev/null || { cat "$W/log/victim.out"; break; }
 		sleep 0.1
 	done
-	kill -TERM "$pid" 2>/dev/null || true
-	wait "$pid" || rc=$?
+	kill "-$1" "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || rc=$?
+}
+
+# Checks that a world whose script gets TERM leaves nothing, and that one whose script got KILL can be cleaned up after.
+test_interrupted() {
+	local dir rc
+	kill_victim TERM
 	check "cleanup: TERM ends a whole world with 143" test "$rc" = 143
+	check "cleanup: nothing is left of it" test -z "$(leftovers "$dir")"
+	kill_victim KILL
+	check "cleanup: KILL leaves a world running" test "$rc" = 137 -a -n "$(leftovers "$dir")"
+	# shellcheck disable=SC2016
+	check "cleanup: another shell takes it over" bash -c \
+		'set -eu; . "$0/procs.sh"; . "$0/container.sh"; world_adopt "$1"; world_end' "$here" "$dir"
 	check "cleanup: nothing is left of it" test -z "$(leftovers "$dir")"
 }
 
