@@ -10,6 +10,8 @@
 #include "base/arena.h"
 
 #define UPT_INI_MAX_BYTES ((size_t)256 * 1024)
+#define UPT_INI_MAX_LINE_BYTES ((size_t)4096)
+#define UPT_INI_MAX_DROP_INS 256
 
 struct upt_ini_entry {
 	const char *section;  /* "ecu" of [ecu SERIAL] */
@@ -22,13 +24,16 @@ struct upt_ini_entry {
 	struct upt_ini_entry *next;
 };
 
-/* {0} is empty. All strings live in the arena. */
+/* {0} is empty. All strings live in the arena. Not to be copied once something was read. */
 struct upt_ini {
 	struct upt_arena arena;
 	struct upt_ini_entry *first, **tail;
 };
 
-/* Reads one file; entries of later files override by coming later. UPT_E_CONFIG names file:line. */
+/*
+ * Reads one file; entries of later files override by coming later. UPT_E_CONFIG names file:line;
+ * UPT_E_NOT_FOUND, UPT_E_PERMISSION, UPT_E_IO, UPT_E_NO_MEMORY. A refused file adds no entry.
+ */
 UPT_NODISCARD enum upt_code upt_ini_read(struct upt_ini *ini, const char *path, struct upt_err *err);
 /* Reads dir/name.conf (must exist) and then dir/name.conf.d/ *.conf in the order of their names. */
 UPT_NODISCARD enum upt_code upt_ini_read_dir(
@@ -38,13 +43,14 @@ void upt_ini_clear(struct upt_ini *ini);
 /* The last entry of that section, argument and key, marked as used; NULL when there is none. */
 struct upt_ini_entry *upt_ini_find(
 	struct upt_ini *ini, const char *section, const char *argument, const char *key);
-/* The next distinct argument of a section after prev (NULL: the first); NULL at the end. */
+/* The next distinct argument of a section after prev (NULL: the first), in order of appearance;
+ * NULL at the end. A section without an argument is not among them. */
 const char *upt_ini_next_argument(const struct upt_ini *ini, const char *section, const char *prev);
 
 /* Typed getters: the default when absent; UPT_E_CONFIG naming file, line and key when it is wrong. */
 UPT_NODISCARD enum upt_code upt_ini_string(struct upt_ini *ini, const char *section,
 	const char *argument, const char *key, const char *fallback, const char **out,
-	struct upt_err *err); /* fallback NULL: the key is required */
+	struct upt_err *err); /* fallback NULL: the key is required and not empty */
 UPT_NODISCARD enum upt_code upt_ini_u64(struct upt_ini *ini, const char *section,
 	const char *argument, const char *key, uint64_t fallback, uint64_t min, uint64_t max,
 	uint64_t *out, struct upt_err *err);
