@@ -1,6 +1,6 @@
 /*
  * Hashes, public keys and private keys: what the verifier and the signers need and nothing else. A
- * backend is a whole file that CMake chooses (crypto_openssl.c). Thread-safety: objects belong to one
+ * backend is whole files that CMake chooses (openssl_*.c). Thread-safety: objects belong to one
  * thread at a time; a parsed public key may be used by several at once.
  */
 #ifndef UPT_CRYPTO_CRYPTO_H
@@ -48,9 +48,9 @@ UPT_NODISCARD enum upt_code upt_hash_span(enum upt_hash_alg alg, struct upt_span
 struct upt_public_key;
 
 /*
- * Parses keyval.public. keytype is case-insensitive: "ed25519" (64 hex characters), "rsa" (SPKI PEM,
- * 2048 to 8192 bits), "ecdsa", "ecdsa-sha2-nistp256", "ecprime256v1" (P-256; hex of SPKI DER, or SPKI
- * PEM). UPT_E_UNSUPPORTED for an unknown type, a curve or size outside these: the caller lets such a
+ * Parses keyval.public. keytype is case-insensitive: "ed25519" (64 hex characters), "rsa" (2048 to
+ * 8192 bits, odd public exponent of 17 to 64 bits), "ecdsa", "ecdsa-sha2-nistp256", "ecprime256v1"
+ * (P-256); the last four as SPKI PEM, one block and nothing before it, or as hex of SPKI DER. UPT_E_UNSUPPORTED for an unknown type, a curve or size outside these: the caller lets such a
  * key never count and goes on. UPT_E_MALFORMED when the text is no key of its type: it never counts
  * either. UPT_E_NO_MEMORY aborts.
  */
@@ -66,7 +66,8 @@ const char *upt_public_key_default_method(const struct upt_public_key *key);
 
 /*
  * Verifies one signature. method: "ed25519"; "rsassa-pss", "rsassa-pss-sha256", "rsassa-pss-sha512"
- * (MGF1 with the same hash, any salt length); "ecdsa-sha2-nistp256", "ecdsa" (DER signature over SHA-256).
+ * (MGF1 with the same hash, any salt length); "ecdsa-sha2-nistp256", "ecdsa" (DER signature over SHA-256);
+ * without regard to case.
  * UPT_OK; UPT_E_THRESHOLD when the signature is wrong; UPT_E_UNSUPPORTED when the method is unknown
  * or not one of this key's type; UPT_E_NO_MEMORY or UPT_E_INTERNAL when the library could not tell.
  */
@@ -79,7 +80,8 @@ struct upt_private_key;
 /* keytype "ed25519", "ecdsa-sha2-nistp256", "rsa" (RSA of bits, 2048 to 8192; others ignore bits). */
 UPT_NODISCARD enum upt_code upt_private_key_generate(const char *keytype, unsigned bits,
 	struct upt_private_key **out, struct upt_err *err);
-/* PKCS#8 PEM file, at most 64 KiB. UPT_E_KEY also when group or others may read it. */
+/* PKCS#8 PEM file without a passphrase, at most 64 KiB. UPT_E_KEY when it is not, also when its mode
+ * gives group or others anything; UPT_E_NOT_FOUND, UPT_E_PERMISSION, UPT_E_IO. */
 UPT_NODISCARD enum upt_code upt_private_key_load(const char *path, struct upt_private_key **out,
 	struct upt_err *err);
 /* Writes PKCS#8 PEM durably with mode 0600. */

@@ -1,0 +1,141 @@
+/* The rules that public and private keys share: which keys we take, and what names them. */
+#include "crypto/openssl.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <string.h>
+
+static void
+bn_cleanup(BIGNUM **bn)
+{
+	BN_free(*bn);
+}
+
+static void
+pkey_ctx_cleanup(EVP_PKEY_CTX **ctx)
+{
+	EVP_PKEY_CTX_free(*ctx);
+}
+
+static enum upt_code
+check_rsa(const EVP_PKEY *pkey, struct upt_err *err)
+{
+	upt_cleanup(bn_cleanup) BIGNUM *n = NULL;
+	upt_cleanup(bn_cleanup) BIGNUM *e = NULL;
+	unsigned bits;
+
+	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1 ||
+		EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
+		return upt_openssl_fail(err, UPT_E_MALFORMED, "RSA key without its numbers");
+	bits = (unsigned)BN_num_bits(n);
+	if (bits < UPT_RSA_MIN_BITS || bits > UPT_RSA_MAX_BITS)
+		return upt_fail(err, UPT_E_UNSUPPORTED, "RSA key of %u bits, outside %u to %u",
+			bits, UPT_RSA_MIN_BITS, UPT_RSA_MAX_BITS);
+	/* With e = 1 the message is its own signature; with an even number there is no RSA. */
+	if (!BN_is_odd(n) || !BN_is_odd(e) || BN_is_one(e))
+		return upt_fail(err, UPT_E_MALFORMED, "RSA key with an impossible number");
+	/* FIPS 186: above 2^16. Large ones make a verification as dear as the sender likes. */
+	if (BN_num_bits(e) < 17 || BN_num_bits(e) > UPT_RSA_MAX_EXPONENT_BITS)
+		return upt_fail(err, UPT_E_UNSUPPORTED,
+			"RSA key with an exponent of %d bits, outside 17 to %d", BN_num_bits(e),
+			UPT_RSA_MAX_EXPONENT_BITS);
+	return UPT_OK;
+}
+
+static enum upt_code
+check_p256(EVP_PKEY *pkey, struct upt_err *err)
+{
+	upt_cleanup(pkey_ctx_cleanup) EVP_PKEY_CTX *ctx = NULL;
+	char group[64] = "";
+	int is_explicit = 1;
+
+	if (EVP_PKEY_get_utf8_string_param(
+		    pkey, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL) != 1 ||
+		strcmp(group, "prime256v1") != 0)
+		return upt_openssl_fail(err, UPT_E_UNSUPPORTED, "curve %s is not P-256",
+			group[0] != '\0' ? group : "without a name");
+	/* Parameters in the key may name a generator of the attacker's choice (CVE-2020-0601). */
+	if (EVP_PKEY_get_int_param(
+		    pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) != 1 ||
+		is_explicit != 0)
+		return upt_openssl_fail(err, UPT_E_UNSUPPORTED, "curve given by its parameters");
+	/* The point at infinity parses; under it anybody can make signatures that verify. */
+	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	if (ctx == NULL || EVP_PKEY_public_check(ctx) != 1)
+		return upt_openssl_fail(err, UPT_E_MALFORMED, "P-256 key is no point of the curve");
+	/* One key, one spelling: its fingerprint must not depend on the point's compression. */
+	if (EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+		    OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1)
+		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot set the point's form");
+	return UPT_OK;
+}
+
+static enum upt_code
+check_rules(struct upt_openssl_key *key, struct upt_err *err)
+{
+	if (EVP_PKEY_is_a(key->pkey, "ED25519") == 1) {
+		key->kind = UPT_KEY_ED25519;
+		return UPT_OK;
+	}
+	if (EVP_PKEY_is_a(key->pkey, "RSA") == 1) {
+		key->kind = UPT_KEY_RSA;
+		return check_rsa(key->pkey, err);
+	}
+	if (EVP_PKEY_is_a(key->pkey, "EC") == 1) {
+		key->kind = UPT_KEY_P256;
+		return check_p256(key->pkey, err);
+	}
+	return upt_fail(err, UPT_E_UNSUPPORTED, "key of another type than ed25519, RSA or P-256");
+}
+
+static enum upt_code
+set_fingerprint(struct upt_openssl_key *key, struct upt_err *err)
+{
+	unsigned char *der = NULL;
+	struct upt_digest digest;
+	enum upt_code code;
+	int len = i2d_PUBKEY(key->pkey, &der);
+
+	if (len <= 0)
+		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot encode a public key");
+	code = upt_hash_span(UPT_HASH_SHA256, upt_span(der, (size_t)len), &digest, err);
+	OPENSSL_free(der);
+	if (code == UPT_OK)
+		memcpy(key->fingerprint, digest.bytes, sizeof(key->fingerprint));
+	return code;
+}
+
+enum upt_code
+upt_openssl_key_adopt(struct upt_openssl_key *key, EVP_PKEY *pkey, struct upt_err *err)
+{
+	upt_cleanup(upt_openssl_key_clear) struct upt_openssl_key fresh = {.pkey = pkey};
+
+	*key = (struct upt_openssl_key){0};
+	UPT_TRY(check_rules(&fresh, err));
+	UPT_TRY(set_fingerprint(&fresh, err));
+	*key = fresh;
+	fresh.pkey = NULL;
+	return UPT_OK;
+}
+
+void
+upt_openssl_key_clear(struct upt_openssl_key *key)
+{
+	EVP_PKEY_free(key->pkey);
+	*key = (struct upt_openssl_key){0};
+}
+
+int
+upt_openssl_set_padding(EVP_PKEY_CTX *ctx, const struct upt_key_method *method, int salt_len)
+{
+	const char *hash = upt_openssl_hash_name(method->hash);
+
+	if (method->kind != UPT_KEY_RSA)
+		return 1;
+	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_mgf1_md_name(ctx, hash, NULL) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt_len) == 1;
+}
