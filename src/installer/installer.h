@@ -46,6 +46,9 @@ struct upt_installer_ops {
 		struct upt_err *err);
 	/* Back to what ran before. UPT_E_INSTALL when there is nothing to go back to. */
 	enum upt_code (*rollback)(struct upt_installer *self, bool *needs_reboot, struct upt_err *err);
+	/* At the start of the daemon: finishes or undoes what a crash cut short and starts what shall run
+	 * and does not. NULL: nothing to do. */
+	enum upt_code (*resume)(struct upt_installer *self, struct upt_err *err);
 	void (*free)(struct upt_installer *self);
 };
 
@@ -85,17 +88,30 @@ struct upt_ostree_installer_config {
 UPT_NODISCARD enum upt_code upt_ostree_installer_new(const struct upt_ostree_installer_config *config,
 	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
 
-/* OCI: a container started by Podman over its REST API. */
+/* OCI: a container run by Podman. engine.h says what the caller wires in. */
+struct upt_engine_http;
 struct upt_container_installer_config {
-	const char *socket_path;  /* Podman's API socket */
+	const struct upt_engine_http *http; /* borrowed for the installer's life */
 	const char *name;         /* application name: containers are NAME-<digest prefix>, labelled with it */
-	const char *network;      /* "host", "bridge", "none"; NULL: detected */
+	const char *network;      /* "host", "bridge", "none"; NULL: the engine's own default (containers.conf) */
 	const char *const *env;   /* "KEY=VALUE" of local configuration, n_env of them (the signed custom cannot override) */
 	size_t n_env;
-	const char *health_url;   /* must answer 2xx within health_timeout_s; NULL: only "is running" */
+	/*
+	 * The host port that the application gets in its environment as PORT. Two versions cannot hold one
+	 * port, so with both given the new version gets the one the running version does not use, and is
+	 * healthy before the old one stops; with port_a alone the old one is stopped first and started again
+	 * when the new one fails; with neither the versions run beside each other and PORT is not set.
+	 */
+	uint16_t port_a, port_b;
+	const char *health_url;   /* must answer 2xx within health_timeout_s, %p is the port; NULL: the signed
+	                             health.url, else only "is running" */
 	unsigned health_timeout_s;/* [30] */
+	unsigned stop_timeout_s;  /* [10] before the engine kills what does not end by itself */
+	const char *endpoint_path;/* the serving version's port as text, replaced after each switch; NULL: none */
+	const char *state_path;   /* which digest is current and which previous; required */
 	bool tls_verify;          /* of the registry */
 };
+/* UPT_E_CONFIG naming the setting that is missing or out of bounds. */
 UPT_NODISCARD enum upt_code upt_container_installer_new(
 	const struct upt_container_installer_config *config, const struct upt_log *log,
 	struct upt_installer **out, struct upt_err *err);
