@@ -36,7 +36,7 @@ enum upt_attack {
 	X(UPT_E_DUPLICATE_KEYID, "duplicate-keyid", ARBITRARY_SOFTWARE, 20,                        \
 		"a signature list or a role names one key id twice")                               \
 	X(UPT_E_BAD_THRESHOLD, "bad-threshold", ARBITRARY_SOFTWARE, 20,                            \
-		"a role's threshold is below 1 or out of reach")                                   \
+		"a role's threshold is below 1")                                   \
 	X(UPT_E_WRONG_ROLE, "wrong-role", MIX_AND_MATCH, 23,                                       \
 		"a document of one role served as another")                                        \
 	X(UPT_E_ROLLBACK, "version-rollback", ROLLBACK, 21,                                        \

@@ -1,0 +1,386 @@
+#include "metadata/roles.h"
+
+#include <stdlib.h>
+#include "metadata/limits.h"
+
+/* The parts of an entry that every target must have (0.5), checked for all of them at once, so that a
+ * document with one broken entry is never half trusted. */
+static enum upt_code
+check_entry(struct upt_json_iter *it, struct upt_err *err)
+{
+	struct upt_json_iter members = upt_json_enter(it);
+	struct upt_digest digests[UPT_MAX_DIGESTS];
+	bool has_length = false, has_hashes = false, unknown;
+	size_t n_digests;
+	uint64_t length;
+
+	if (it->type != UPT_JSON_OBJECT)
+		return upt_fail(err, UPT_E_MALFORMED, "it is no object");
+	while (upt_json_next(&members)) {
+		if (upt_json_key_is(&members, "length")) {
+			has_length = upt_json_u64(&members, &length);
+		} else if (upt_json_key_is(&members, "hashes")) {
+			UPT_TRY(upt_hashes_parse(&members, digests, &n_digests, &unknown, err));
+			has_hashes = true;
+		} else if (upt_json_key_is(&members, "custom") && members.type != UPT_JSON_OBJECT &&
+			members.type != UPT_JSON_NULL) {
+			return upt_fail(err, UPT_E_MALFORMED, "custom is no object");
+		}
+	}
+	if (!has_length || !has_hashes)
+		return upt_fail(err, UPT_E_MALFORMED, "it has no %s", has_length ? "hashes" : "length");
+	return UPT_OK;
+}
+
+static enum upt_code
+add_ref(struct upt_targets *targets, size_t *cap, struct upt_target_ref ref, struct upt_err *err)
+{
+	if (targets->n_targets >= UPT_MAX_TARGETS)
+		return upt_fail(err, UPT_E_MALFORMED, "more than %d targets", UPT_MAX_TARGETS);
+	if (targets->n_targets == *cap) {
+		size_t grown = *cap == 0 ? 16 : *cap + *cap / 2;
+		struct upt_target_ref *refs = realloc(targets->refs, grown * sizeof(*refs));
+		if (refs == NULL)
+			return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu targets", grown);
+		targets->refs = refs;
+		*cap = grown;
+	}
+	targets->refs[targets->n_targets++] = ref;
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_targets(struct upt_json_iter *it, struct upt_targets *targets, struct upt_err *err)
+{
+	struct upt_json_iter entries = upt_json_enter(it);
+	size_t cap = 0;
+
+	if (it->type != UPT_JSON_OBJECT)
+		return upt_fail(err, UPT_E_MALFORMED, "targets is no object");
+	while (upt_json_next(&entries)) {
+		enum upt_code code = check_entry(&entries, err);
+
+		if (code == UPT_OK && (entries.key.len == 0 || entries.key.len > UPT_TARGET_NAME_MAX))
+			code = upt_fail(err, UPT_E_MALFORMED, "its name has %zu bytes (1 to %d)",
+				entries.key.len, UPT_TARGET_NAME_MAX);
+		if (code != UPT_OK)
+			return upt_wrap(err, code, "target %.*s",
+				(int)(entries.key.len < 100 ? entries.key.len : 100),
+				(const char *)entries.key.data);
+		UPT_TRY(add_ref(targets, &cap,
+			(struct upt_target_ref){.raw_name = entries.key, .value = upt_json_value(&entries)},
+			err));
+	}
+	return UPT_OK;
+}
+
+/* A list of strings into the arena. */
+static enum upt_code
+parse_strings(struct upt_json_iter *it, struct upt_arena *arena, size_t max, size_t max_bytes,
+	const char ***out, size_t *n_out, struct upt_err *err)
+{
+	struct upt_json_iter items;
+	struct upt_span raw;
+	size_t n = 0;
+
+	*out = NULL;
+	*n_out = 0;
+	if (it->type != UPT_JSON_ARRAY)
+		return upt_fail(err, UPT_E_MALFORMED, "not a list of strings");
+	items = upt_json_iter(upt_json_value(it));
+	while (upt_json_next(&items))
+		n++;
+	if (n > max)
+		return upt_fail(err, UPT_E_MALFORMED, "a list of %zu, more than the %zu allowed", n, max);
+	*out = upt_arena_alloc(arena, n + 1, sizeof(**out));
+	if (*out == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu strings", n);
+	items = upt_json_enter(it);
+	while (upt_json_next(&items)) {
+		if (!upt_json_raw_string(&items, &raw) || raw.len > max_bytes)
+			return upt_fail(err, UPT_E_MALFORMED, "an item is no string of at most %zu bytes",
+				max_bytes);
+		UPT_TRY(upt_json_decode_string(arena, raw, &(*out)[*n_out], err));
+		(*n_out)++;
+	}
+	return UPT_OK;
+}
+
+static enum upt_code
+delegation_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_delegation *d,
+	struct upt_err *err)
+{
+	struct upt_span raw;
+
+	if (upt_json_key_is(it, "name")) {
+		if (!upt_json_raw_string(it, &raw) || raw.len == 0 || raw.len > UPT_MAX_ROLE_NAME_BYTES)
+			return upt_fail(err, UPT_E_MALFORMED, "a role name is no string of 1 to %d bytes",
+				UPT_MAX_ROLE_NAME_BYTES);
+		return upt_json_decode_string(&m->arena, raw, &d->name, err);
+	}
+	if (upt_json_key_is(it, "terminating")) {
+		if (it->type != UPT_JSON_TRUE && it->type != UPT_JSON_FALSE)
+			return upt_fail(err, UPT_E_MALFORMED, "terminating is neither true nor false");
+		d->terminating = it->type == UPT_JSON_TRUE;
+		return UPT_OK;
+	}
+	if (upt_json_key_is(it, "paths"))
+		return parse_strings(it, &m->arena, UPT_MAX_PATHS, UPT_TARGET_NAME_MAX, &d->paths,
+			&d->n_paths, err);
+	if (upt_json_key_is(it, "path_hash_prefixes"))
+		return parse_strings(it, &m->arena, UPT_MAX_PATHS, 64, &d->hash_prefixes,
+			&d->n_hash_prefixes, err);
+	if (upt_json_key_is(it, "hardwareIds")) {
+		d->has_hardware_ids = true;
+		return parse_strings(it, &m->arena, UPT_MAX_HARDWARE_IDS, UPT_HARDWARE_ID_MAX,
+			&d->hardware_ids, &d->n_hardware_ids, err);
+	}
+	return upt_role_keys_member(it, &m->arena, &d->role, err);
+}
+
+static bool
+reserved_name(const char *name)
+{
+	for (int role = 0; role < UPT_N_ROLES; role++) {
+		if (strcmp(name, upt_role_name((enum upt_role)role)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum upt_code
+parse_delegation(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
+{
+	struct upt_delegation *d = &m->targets.delegations[m->targets.n_delegations];
+	struct upt_json_iter members = upt_json_enter(it);
+
+	if (it->type != UPT_JSON_OBJECT)
+		return upt_fail(err, UPT_E_MALFORMED, "a delegation is no object");
+	while (upt_json_next(&members))
+		UPT_TRY(delegation_member(&members, m, d, err));
+	if (d->name == NULL)
+		return upt_fail(err, UPT_E_MALFORMED, "a delegation has no name");
+	/* A delegated role called "root" would be stored and looked up as the real one. */
+	if (reserved_name(d->name))
+		return upt_fail(err, UPT_E_MALFORMED, "a delegation to the top-level role %s", d->name);
+	if (d->paths != NULL && d->hash_prefixes != NULL)
+		return upt_fail(err, UPT_E_MALFORMED, "delegation %s has paths and path_hash_prefixes",
+			d->name);
+	if (d->paths == NULL && d->hash_prefixes == NULL)
+		return upt_fail(err, UPT_E_MALFORMED, "delegation %s names no paths", d->name);
+	for (size_t i = 0; i < m->targets.n_delegations; i++) {
+		if (strcmp(m->targets.delegations[i].name, d->name) == 0)
+			return upt_fail(err, UPT_E_MALFORMED, "two delegations to role %s", d->name);
+	}
+	UPT_TRY(upt_role_keys_check(&d->role, d->name, err));
+	m->targets.n_delegations++;
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_delegation_list(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
+{
+	struct upt_json_iter items;
+	size_t n = 0;
+
+	if (it->type != UPT_JSON_ARRAY)
+		return upt_fail(err, UPT_E_MALFORMED, "delegations.roles is no list");
+	items = upt_json_iter(upt_json_value(it));
+	while (upt_json_next(&items))
+		n++;
+	if (n > UPT_MAX_DELEGATED_ROLES)
+		return upt_fail(err, UPT_E_DELEGATION, "%zu delegations, more than the %d allowed", n,
+			UPT_MAX_DELEGATED_ROLES);
+	m->targets.delegations = upt_arena_alloc(&m->arena, n + 1, sizeof(*m->targets.delegations));
+	if (m->targets.delegations == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu delegations", n);
+	items = upt_json_enter(it);
+	while (upt_json_next(&items))
+		UPT_TRY(parse_delegation(&items, m, err));
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_delegations(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
+{
+	struct upt_json_iter members = upt_json_enter(it);
+	size_t n_members = 0;
+
+	if (it->type == UPT_JSON_NULL)
+		return UPT_OK;
+	if (it->type != UPT_JSON_OBJECT)
+		return upt_fail(err, UPT_E_MALFORMED, "delegations is no object");
+	while (upt_json_next(&members)) {
+		n_members++;
+		if (upt_json_key_is(&members, "keys"))
+			UPT_TRY(upt_keyring_parse(&members, &m->arena, &m->targets.keyring, err));
+		else if (upt_json_key_is(&members, "roles"))
+			UPT_TRY(parse_delegation_list(&members, m, err));
+	}
+	/* An empty object, or empty lists, delegate nothing. */
+	m->targets.has_delegations = m->targets.n_delegations > 0 || m->targets.keyring.n_keys > 0;
+	return UPT_OK;
+}
+
+enum upt_code
+upt_targets_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
+{
+	if (upt_json_key_is(it, "targets"))
+		return parse_targets(it, &m->targets, err);
+	if (upt_json_key_is(it, "delegations"))
+		return parse_delegations(it, m, err);
+	if (upt_json_key_is(it, "custom")) {
+		if (it->type != UPT_JSON_OBJECT && it->type != UPT_JSON_NULL)
+			return upt_fail(err, UPT_E_MALFORMED, "custom is no object");
+		if (it->type == UPT_JSON_OBJECT)
+			m->targets.custom = upt_json_value(it);
+	}
+	return UPT_OK;
+}
+
+enum upt_code
+upt_targets_complete(const struct upt_metadata *m, struct upt_err *err)
+{
+	struct upt_json_iter it = upt_json_iter(m->envelope.payload->text);
+
+	if (m->targets.n_targets > 0)
+		return UPT_OK;
+	while (upt_json_next(&it)) {
+		if (upt_json_key_is(&it, "targets"))
+			return UPT_OK;
+	}
+	return upt_fail(err, UPT_E_MALFORMED, "no targets");
+}
+
+long
+upt_targets_find(const struct upt_targets *targets, const char *name)
+{
+	for (size_t i = 0; i < targets->n_targets; i++) {
+		if (upt_raw_equals(targets->refs[i].raw_name, name))
+			return (long)i;
+	}
+	return -1;
+}
+
+static enum upt_code
+parse_ecu(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target_ecu *ecu,
+	struct upt_err *err)
+{
+	struct upt_json_iter members = upt_json_enter(it);
+	struct upt_span raw;
+
+	if (it->type != UPT_JSON_OBJECT || it->key.len == 0 || it->key.len > UPT_ECU_SERIAL_MAX)
+		return upt_fail(err, UPT_E_MALFORMED, "an entry of ecuIdentifiers is wrong");
+	UPT_TRY(upt_json_decode_string(arena, it->key, &ecu->serial, err));
+	while (upt_json_next(&members)) {
+		if (!upt_json_key_is(&members, "hardwareId"))
+			continue;
+		if (!upt_json_raw_string(&members, &raw) || raw.len > UPT_HARDWARE_ID_MAX)
+			return upt_fail(err, UPT_E_MALFORMED, "hardwareId is no string of at most %d bytes",
+				UPT_HARDWARE_ID_MAX);
+		UPT_TRY(upt_json_decode_string(arena, raw, &ecu->hardware_id, err));
+	}
+	if (ecu->hardware_id == NULL)
+		return upt_fail(err, UPT_E_MALFORMED, "ECU %s has no hardwareId", ecu->serial);
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_ecus(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target *out, struct upt_err *err)
+{
+	struct upt_json_iter members;
+	size_t n = 0;
+
+	if (it->type != UPT_JSON_OBJECT)
+		return upt_fail(err, UPT_E_MALFORMED, "ecuIdentifiers is no object");
+	members = upt_json_iter(upt_json_value(it));
+	while (upt_json_next(&members))
+		n++;
+	if (n > UPT_MAX_TARGET_ECUS)
+		return upt_fail(err, UPT_E_MALFORMED, "%zu ECUs, more than the %d allowed", n,
+			UPT_MAX_TARGET_ECUS);
+	out->ecus = upt_arena_alloc(arena, n + 1, sizeof(*out->ecus));
+	if (out->ecus == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu ECUs", n);
+	members = upt_json_enter(it);
+	while (upt_json_next(&members)) {
+		UPT_TRY(parse_ecu(&members, arena, &out->ecus[out->n_ecus], err));
+		out->n_ecus++;
+	}
+	return UPT_OK;
+}
+
+static enum upt_code
+custom_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target *out,
+	struct upt_err *err)
+{
+	struct upt_span raw;
+
+	if (upt_json_key_is(it, "ecuIdentifiers"))
+		return parse_ecus(it, arena, out, err);
+	if (upt_json_key_is(it, "hardwareIds"))
+		return parse_strings(it, arena, UPT_MAX_HARDWARE_IDS, UPT_HARDWARE_ID_MAX,
+			&out->hardware_ids, &out->n_hardware_ids, err);
+	if (upt_json_key_is(it, "releaseCounter")) {
+		out->image.has_release_counter = upt_json_u64(it, &out->image.release_counter);
+		if (!out->image.has_release_counter)
+			return upt_fail(err, UPT_E_MALFORMED, "releaseCounter is no whole number");
+	} else if (upt_json_key_is(it, "targetFormat")) {
+		if (!upt_json_raw_string(it, &raw) || raw.len > 32)
+			return upt_fail(err, UPT_E_MALFORMED, "targetFormat is no short string");
+		return upt_json_decode_string(arena, raw, &out->format, err);
+	} else if (upt_json_key_is(it, "uri") && it->type != UPT_JSON_NULL) {
+		if (!upt_json_raw_string(it, &raw) || raw.len > 2048)
+			return upt_fail(err, UPT_E_MALFORMED, "uri is no string of at most 2048 bytes");
+		return raw.len == 0 ? UPT_OK : upt_json_decode_string(arena, raw, &out->uri, err);
+	} else if (upt_json_key_is(it, "mustMatch")) {
+		if (it->type != UPT_JSON_OBJECT)
+			return upt_fail(err, UPT_E_MALFORMED, "mustMatch is no object");
+		out->must_match = upt_json_value(it);
+	}
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_custom(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target *out,
+	struct upt_err *err)
+{
+	struct upt_json_iter members;
+
+	if (it->type != UPT_JSON_OBJECT)
+		return UPT_OK; /* null: none */
+	out->custom = upt_json_value(it);
+	members = upt_json_iter(out->custom);
+	while (upt_json_next(&members))
+		UPT_TRY(custom_member(&members, arena, out, err));
+	return UPT_OK;
+}
+
+enum upt_code
+upt_targets_get(const struct upt_targets *targets, size_t i, struct upt_arena *arena,
+	struct upt_target *out, struct upt_err *err)
+{
+	const struct upt_target_ref *ref = &targets->refs[i];
+	struct upt_json_iter members = upt_json_iter(ref->value);
+	struct upt_span name;
+
+	*out = (struct upt_target){.format = ""};
+	UPT_TRY(upt_json_decode(arena, ref->raw_name, &name, err));
+	if (name.len > UPT_TARGET_NAME_MAX)
+		return upt_fail(err, UPT_E_MALFORMED, "a target name of %zu bytes", name.len);
+	memcpy(out->image.name, name.data, name.len);
+	while (upt_json_next(&members)) {
+		if (upt_json_key_is(&members, "length")) {
+			if (!upt_json_u64(&members, &out->image.length_bytes))
+				return upt_fail(err, UPT_E_MALFORMED, "length is no whole number");
+		} else if (upt_json_key_is(&members, "hashes")) {
+			UPT_TRY(upt_hashes_parse(&members, out->image.digests, &out->image.n_digests,
+				&out->unknown_hash, err));
+		} else if (upt_json_key_is(&members, "custom")) {
+			enum upt_code code = parse_custom(&members, arena, out, err);
+			if (code != UPT_OK)
+				return upt_wrap(err, code, "target %s: custom", out->image.name);
+		}
+	}
+	return UPT_OK;
+}
