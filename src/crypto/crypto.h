@@ -50,9 +50,10 @@ struct upt_public_key;
 /*
  * Parses keyval.public. keytype is case-insensitive: "ed25519" (64 hex characters), "rsa" (2048 to
  * 8192 bits, odd public exponent of 17 to 64 bits), "ecdsa", "ecdsa-sha2-nistp256", "ecprime256v1"
- * (P-256); the last four as SPKI PEM, one block and nothing before it, or as hex of SPKI DER. UPT_E_UNSUPPORTED for an unknown type, a curve or size outside these: the caller lets such a
- * key never count and goes on. UPT_E_MALFORMED when the text is no key of its type: it never counts
- * either. UPT_E_NO_MEMORY aborts.
+ * (P-256); the last four as SPKI PEM, one block and nothing before it, or as hex of SPKI DER.
+ * UPT_E_UNSUPPORTED for an unknown type, a curve or size outside these: the caller lets such a key
+ * never count and goes on. UPT_E_MALFORMED when the text is no key of its type, or one under which
+ * anybody can sign: it never counts either. UPT_E_NO_MEMORY aborts.
  */
 UPT_NODISCARD enum upt_code upt_public_key_parse(struct upt_span keytype, struct upt_span public_text,
 	struct upt_public_key **out, struct upt_err *err);
@@ -66,8 +67,8 @@ const char *upt_public_key_default_method(const struct upt_public_key *key);
 
 /*
  * Verifies one signature. method: "ed25519"; "rsassa-pss", "rsassa-pss-sha256", "rsassa-pss-sha512"
- * (MGF1 with the same hash, any salt length); "ecdsa-sha2-nistp256", "ecdsa" (DER signature over SHA-256);
- * without regard to case.
+ * (MGF1 with the same hash, any salt length); "ecdsa-sha2-nistp256", "ecdsa" (DER signature over
+ * SHA-256); without regard to case.
  * UPT_OK; UPT_E_THRESHOLD when the signature is wrong; UPT_E_UNSUPPORTED when the method is unknown
  * or not one of this key's type; UPT_E_NO_MEMORY or UPT_E_INTERNAL when the library could not tell.
  */
