@@ -1,0 +1,180 @@
+#include "director/director.h"
+
+#include <stdlib.h>
+
+/* Bound on ECU entries of one Director document, so that the pairwise check stays cheap. */
+#define MAX_DIRECTOR_ECUS 4096
+
+static const struct upt_vehicle_ecu *
+find_ecu(const struct upt_vehicle *vehicle, const char *serial, size_t *index)
+{
+	for (size_t i = 0; i < vehicle->n_ecus; i++) {
+		if (strcmp(vehicle->ecus[i].serial, serial) == 0) {
+			*index = i;
+			return &vehicle->ecus[i];
+		}
+	}
+	return NULL;
+}
+
+/* 0.6: without the id, one vehicle's empty targets would freeze every other vehicle. */
+static enum upt_code
+check_vehicle_id(const struct upt_vehicle *vehicle, const struct upt_metadata *targets, struct upt_err *err)
+{
+	struct upt_json_iter it = upt_json_iter(targets->targets.custom);
+	struct upt_span raw;
+
+	if (vehicle->vehicle_id == NULL)
+		return UPT_OK;
+	while (targets->targets.custom.len > 0 && upt_json_next(&it)) {
+		if (!upt_json_key_is(&it, "vehicleId"))
+			continue;
+		if (!upt_json_raw_string(&it, &raw) || !upt_raw_equals(raw, vehicle->vehicle_id))
+			return upt_fail(err, UPT_E_WRONG_VEHICLE,
+				"director targets v%llu are for vehicle %.*s, this is %s",
+				(unsigned long long)targets->version, (int)(raw.len < 64 ? raw.len : 64),
+				(const char *)raw.data, vehicle->vehicle_id);
+		return UPT_OK;
+	}
+	if (vehicle->require_vehicle_id && targets->targets.n_targets == 0)
+		return upt_fail(err, UPT_E_WRONG_VEHICLE,
+			"director targets v%llu are empty and name no vehicle; this is %s",
+			(unsigned long long)targets->version, vehicle->vehicle_id);
+	return UPT_OK;
+}
+
+static int
+compare_strings(const void *a, const void *b)
+{
+	const char *const *sa = a, *const *sb = b;
+
+	return strcmp(*sa, *sb);
+}
+
+/* 9.7: two targets for one ECU would let the order of a JSON object choose what is installed. */
+static enum upt_code
+check_distinct(const char **serials, size_t n, uint64_t version, struct upt_err *err)
+{
+	qsort(serials, n, sizeof(*serials), compare_strings);
+	for (size_t i = 1; i < n; i++) {
+		if (strcmp(serials[i - 1], serials[i]) == 0)
+			return upt_fail(err, UPT_E_DUPLICATE_ECU,
+				"director targets v%llu assign two targets to ECU %s",
+				(unsigned long long)version, serials[i]);
+	}
+	return UPT_OK;
+}
+
+static enum upt_code
+collect_serials(const struct upt_vehicle *vehicle, const struct upt_target *target, uint64_t version,
+	const char **serials, size_t *n, struct upt_err *err)
+{
+	size_t index;
+
+	/* 0.7 */
+	if (target->n_ecus == 0)
+		return upt_fail(err, UPT_E_MALFORMED, "director targets v%llu: %s names no ECU",
+			(unsigned long long)version, target->image.name);
+	for (size_t i = 0; i < target->n_ecus; i++) {
+		/* 9.8: a Director that speaks of foreign ECUs speaks of another vehicle. */
+		if (vehicle->knows_all_ecus && find_ecu(vehicle, target->ecus[i].serial, &index) == NULL)
+			return upt_fail(err, UPT_E_UNKNOWN_ECU,
+				"director targets v%llu: %s is for ECU %s, which this vehicle does not have",
+				(unsigned long long)version, target->image.name, target->ecus[i].serial);
+		if (*n == MAX_DIRECTOR_ECUS)
+			return upt_fail(err, UPT_E_MALFORMED, "director targets v%llu name more than %d ECUs",
+				(unsigned long long)version, MAX_DIRECTOR_ECUS);
+		serials[(*n)++] = target->ecus[i].serial;
+	}
+	return UPT_OK;
+}
+
+enum upt_code
+upt_director_check_rules(const void *rules_ctx, const struct upt_metadata *targets, struct upt_err *err)
+{
+	const struct upt_vehicle *vehicle = rules_ctx;
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	const char **serials = upt_arena_alloc(&arena, MAX_DIRECTOR_ECUS, sizeof(*serials));
+	size_t n = 0;
+
+	if (serials == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for the Director's ECUs");
+	UPT_TRY(check_vehicle_id(vehicle, targets, err));
+	for (size_t i = 0; i < targets->targets.n_targets; i++) {
+		struct upt_target target;
+
+		UPT_TRY(upt_targets_get(&targets->targets, i, &arena, &target, err));
+		UPT_TRY(collect_serials(vehicle, &target, targets->version, serials, &n, err));
+	}
+	return check_distinct(serials, n, targets->version, err);
+}
+
+static enum upt_code
+check_hardware(const struct upt_target *target, const struct upt_target_ecu *listed,
+	const struct upt_vehicle_ecu *ecu, struct upt_err *err)
+{
+	if (strcmp(listed->hardware_id, ecu->hardware_id) == 0)
+		return UPT_OK;
+	if (err != NULL)
+		err->repo = UPT_REPO_DIRECTOR;
+	return upt_fail(err, UPT_E_WRONG_HARDWARE, "director: %s is for hardware %s, ECU %s is %s",
+		target->image.name, listed->hardware_id, ecu->serial, ecu->hardware_id);
+}
+
+static int
+compare_assignments(const void *a, const void *b)
+{
+	const struct upt_assignment *aa = a, *bb = b;
+
+	return (aa->ecu > bb->ecu) - (aa->ecu < bb->ecu);
+}
+
+enum upt_code
+upt_director_assignments(const struct upt_metadata *targets, const struct upt_vehicle *vehicle,
+	struct upt_arena *arena, struct upt_assignment **out, size_t *n_out, struct upt_err *err)
+{
+	struct upt_assignment *list = upt_arena_alloc(arena, vehicle->n_ecus + 1, sizeof(*list));
+	size_t n = 0;
+
+	*out = NULL;
+	*n_out = 0;
+	if (list == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for assignments");
+	for (size_t i = 0; i < targets->targets.n_targets; i++) {
+		struct upt_target target;
+
+		UPT_TRY(upt_targets_get(&targets->targets, i, arena, &target, err));
+		for (size_t k = 0; k < target.n_ecus; k++) {
+			size_t index;
+			const struct upt_vehicle_ecu *ecu = find_ecu(vehicle, target.ecus[k].serial, &index);
+
+			if (ecu == NULL)
+				continue;
+			UPT_TRY(check_hardware(&target, &target.ecus[k], ecu, err));
+			/* The rules already refused a second target for one ECU. */
+			if (n == vehicle->n_ecus)
+				return upt_fail(err, UPT_E_DUPLICATE_ECU, "more assignments than ECUs");
+			list[n++] = (struct upt_assignment){.ecu = index, .target = target};
+		}
+	}
+	qsort(list, n, sizeof(*list), compare_assignments);
+	*out = list;
+	*n_out = n;
+	return UPT_OK;
+}
+
+enum upt_code
+upt_director_correlation_id(const struct upt_metadata *targets, struct upt_arena *arena, const char **out,
+	struct upt_err *err)
+{
+	struct upt_json_iter it = upt_json_iter(targets->targets.custom);
+	struct upt_span raw;
+
+	*out = "";
+	while (targets->targets.custom.len > 0 && upt_json_next(&it)) {
+		if (upt_json_key_is(&it, "correlationId") && upt_json_raw_string(&it, &raw) &&
+			raw.len <= 256)
+			UPT_TRY(upt_json_decode_string(arena, raw, out, err));
+	}
+	return UPT_OK;
+}

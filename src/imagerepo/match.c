@@ -1,0 +1,101 @@
+#include "imagerepo/imagerepo.h"
+
+/* Every hash that both list must agree, and at least one must be listed by both. */
+static enum upt_code
+check_hashes(const struct upt_image *director, const struct upt_image *image, struct upt_err *err)
+{
+	bool common = false;
+
+	for (size_t i = 0; i < director->n_digests; i++) {
+		const struct upt_digest *other = upt_image_digest(image, director->digests[i].alg);
+
+		if (other == NULL)
+			continue;
+		if (!upt_digest_equal(&director->digests[i], other))
+			return upt_fail(err, UPT_E_TARGET_MISMATCH,
+				"image %s: Director and Image repository list another %s", image->name,
+				upt_hash_name(other->alg));
+		common = true;
+	}
+	if (!common)
+		return upt_fail(err, UPT_E_TARGET_MISMATCH,
+			"image %s: Director and Image repository have no hash in common", image->name);
+	return UPT_OK;
+}
+
+/* 0.8: a section that both list alike, or neither lists. Compared in canonical form. */
+static enum upt_code
+check_must_match(const struct upt_target *director, const struct upt_target *image, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf a = {0}, b = {0};
+
+	if (director->must_match.len == 0 && image->must_match.len == 0)
+		return UPT_OK;
+	if (director->must_match.len > 0 && image->must_match.len > 0) {
+		UPT_TRY(upt_json_canonical(director->must_match, UPT_JSON_UTF8, &a, err));
+		UPT_TRY(upt_json_canonical(image->must_match, UPT_JSON_UTF8, &b, err));
+		if (upt_span_equal(upt_buf_span(&a), upt_buf_span(&b)))
+			return UPT_OK;
+	}
+	return upt_fail(err, UPT_E_TARGET_MISMATCH,
+		"image %s: Director and Image repository differ in mustMatch", image->image.name);
+}
+
+static enum upt_code
+check_hardware(const struct upt_target *image, const char *hardware_id, struct upt_err *err)
+{
+	for (size_t i = 0; i < image->n_hardware_ids; i++) {
+		if (strcmp(image->hardware_ids[i], hardware_id) == 0)
+			return UPT_OK;
+	}
+	return upt_fail(err, UPT_E_WRONG_HARDWARE,
+		"image %s: the Image repository does not list it for hardware %s", image->image.name,
+		hardware_id);
+}
+
+static enum upt_code
+check_release_counter(const struct upt_target *director, const struct upt_target *image,
+	const struct upt_image *installed, struct upt_err *err)
+{
+	const struct upt_image *d = &director->image, *i = &image->image;
+
+	/* Both repositories name it, or the Image repository alone does: its owners count releases. */
+	if (d->has_release_counter &&
+		(!i->has_release_counter || d->release_counter != i->release_counter))
+		return upt_fail(err, UPT_E_TARGET_MISMATCH,
+			"image %s: Director and Image repository differ in releaseCounter", i->name);
+	if (installed == NULL || !installed->has_release_counter)
+		return UPT_OK;
+	if (!i->has_release_counter || i->release_counter < installed->release_counter)
+		return upt_fail(err, UPT_E_RELEASE_ROLLBACK,
+			"image %s: release counter %llu after %llu (%s)", i->name,
+			(unsigned long long)(i->has_release_counter ? i->release_counter : 0),
+			(unsigned long long)installed->release_counter, installed->name);
+	return UPT_OK;
+}
+
+enum upt_code
+upt_imagerepo_match(const struct upt_target *director, const struct upt_target *image,
+	const char *hardware_id, const struct upt_image *installed, struct upt_err *err)
+{
+	if (err != NULL)
+		err->repo = UPT_REPO_IMAGE;
+	/* Step 10.1 */
+	if (strcmp(director->image.name, image->image.name) != 0)
+		return upt_fail(err, UPT_E_TARGET_MISMATCH, "image %s: the Director wants %s",
+			image->image.name, director->image.name);
+	/* Step 10.2 */
+	if (director->image.length_bytes != image->image.length_bytes)
+		return upt_fail(err, UPT_E_TARGET_MISMATCH,
+			"image %s: %llu bytes says the Director, %llu the Image repository",
+			image->image.name, (unsigned long long)director->image.length_bytes,
+			(unsigned long long)image->image.length_bytes);
+	UPT_TRY(check_hashes(&director->image, &image->image, err));
+	/* A hash that nobody here can verify is a check that would not run (2.17). */
+	if (director->unknown_hash || image->unknown_hash)
+		return upt_fail(err, UPT_E_TARGET_MISMATCH,
+			"image %s: lists a hash algorithm that this client does not know", image->image.name);
+	UPT_TRY(check_must_match(director, image, err));
+	UPT_TRY(check_hardware(image, hardware_id, err));
+	return check_release_counter(director, image, installed, err);
+}

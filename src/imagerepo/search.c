@@ -1,0 +1,138 @@
+#include "imagerepo/imagerepo.h"
+
+#include "base/encode.h"
+
+/* One search: where it stands and what it has cost so far. */
+struct walk {
+	struct upt_trusted_set *set;
+	const struct upt_search *search;
+	const char *name;
+	char name_hash[2 * UPT_HASH_MAX_BYTES + 1]; /* lower-case hex SHA-256 of name */
+	struct upt_arena *arena;
+	unsigned n_visited;
+	/* Roles between the top level and here: a role that is met again below itself adds nothing. */
+	const char *path[64];
+	unsigned depth;
+	struct upt_target *out;
+	bool found;
+	bool terminated;
+};
+
+static bool
+lists_hardware(const struct upt_delegation *d, const char *hardware_id)
+{
+	if (!d->has_hardware_ids)
+		return true;
+	for (size_t i = 0; i < d->n_hardware_ids; i++) {
+		if (strcmp(d->hardware_ids[i], hardware_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+lists_path(const struct walk *walk, const struct upt_delegation *d)
+{
+	for (size_t i = 0; i < d->n_paths; i++) {
+		if (upt_path_matches(d->paths[i], walk->name, walk->search->star_crosses_slash))
+			return true;
+	}
+	for (size_t i = 0; i < d->n_hash_prefixes; i++) {
+		if (d->hash_prefixes[i][0] != '\0' &&
+			strncmp(walk->name_hash, d->hash_prefixes[i], strlen(d->hash_prefixes[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+on_path(const struct walk *walk, const char *role)
+{
+	for (unsigned i = 0; i < walk->depth; i++) {
+		if (strcmp(walk->path[i], role) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum upt_code
+check_limits(const struct walk *walk, const char *role, struct upt_err *err)
+{
+	const struct upt_limits *limits = &upt_trusted_set_policy(walk->set)->limits;
+
+	if (walk->n_visited >= limits->max_delegations)
+		return upt_fail(err, UPT_E_DELEGATION,
+			"image %s: more than %u delegated roles visited, at role %s", walk->name,
+			limits->max_delegations, role);
+	if (walk->depth >= limits->max_delegation_depth ||
+		walk->depth >= sizeof(walk->path) / sizeof(walk->path[0]))
+		return upt_fail(err, UPT_E_DELEGATION, "image %s: delegations deeper than %u, at role %s",
+			walk->name, limits->max_delegation_depth, role);
+	return UPT_OK;
+}
+
+/*
+ * Steps 10.1 to 10.5 below one role, depth first in listed order. Recursion is bounded by
+ * max_delegation_depth, which a search checks before it goes deeper.
+ */
+static enum upt_code
+search_role(struct walk *walk, const struct upt_metadata *role, struct upt_err *err)
+{
+	long index = upt_targets_find(&role->targets, walk->name);
+
+	if (index >= 0) {
+		walk->found = true;
+		return upt_targets_get(&role->targets, (size_t)index, walk->arena, walk->out, err);
+	}
+	for (size_t i = 0; i < role->targets.n_delegations; i++) {
+		const struct upt_delegation *d = &role->targets.delegations[i];
+		const struct upt_metadata *delegated;
+
+		/* Step 10.5 */
+		if (!lists_hardware(d, walk->search->hardware_id) || !lists_path(walk, d))
+			continue;
+		if (!on_path(walk, d->name)) {
+			UPT_TRY(check_limits(walk, d->name, err));
+			walk->n_visited++;
+			/* Step 10.2: a role that cannot be had or verified ends the search; going on would
+			 * let whoever withholds it hand the name to a role of lower priority. */
+			UPT_TRY(upt_refresh_delegated(walk->set, walk->search->feed, role, d,
+				walk->search->now, &delegated, err));
+			walk->path[walk->depth++] = d->name;
+			UPT_TRY(search_role(walk, delegated, err));
+			walk->depth--;
+		}
+		/* Step 10.3 */
+		if (walk->found || walk->terminated)
+			return UPT_OK;
+		/* Step 10.4 */
+		if (d->terminating) {
+			walk->terminated = true;
+			return UPT_OK;
+		}
+	}
+	return UPT_OK;
+}
+
+enum upt_code
+upt_imagerepo_find(struct upt_trusted_set *set, const struct upt_search *search, const char *name,
+	struct upt_arena *arena, struct upt_target *out, struct upt_err *err)
+{
+	struct walk walk = {.set = set, .search = search, .name = name, .arena = arena, .out = out};
+	const struct upt_metadata *top = upt_trusted_set_targets(set);
+	struct upt_digest hash;
+
+	*out = (struct upt_target){.format = ""};
+	if (top == NULL)
+		return upt_fail(err, UPT_E_INTERNAL, "search before current targets");
+	UPT_TRY(upt_hash_span(UPT_HASH_SHA256, upt_span_str(name), &hash, err));
+	upt_hex_encode(upt_span(hash.bytes, hash.len), walk.name_hash);
+	if (err != NULL)
+		err->repo = UPT_REPO_IMAGE;
+	UPT_TRY(search_role(&walk, top, err));
+	/* Steps 10.4, 10.7 */
+	if (!walk.found)
+		return upt_fail(err, UPT_E_UNKNOWN_TARGET, "image %s: the Image repository does not list it%s",
+			name, walk.terminated ? " (a terminating delegation ended the search)" : "");
+	return UPT_OK;
+}
