@@ -169,18 +169,16 @@ choose_method(const struct upt_key *key, const struct upt_signature *sig, struct
 
 /* Sets *valid; a code other than UPT_OK means "cannot tell" and ends the check. */
 static enum upt_code
-verify_signature(const struct upt_key *key, const struct upt_signature *sig,
+verify_forms(const struct upt_public_key *key, struct upt_span method, struct upt_span value,
 	struct signed_forms *forms, bool *valid, struct upt_err *err)
 {
-	struct upt_span method, message;
+	struct upt_span message;
 	enum upt_code code;
 
 	*valid = false;
-	if (!choose_method(key, sig, &method))
-		return UPT_OK;
 	for (int form = 0; form < UPT_JSON_N_FORMS; form++) {
 		UPT_TRY(signed_forms_get(forms, (enum upt_json_form)form, &message, err));
-		code = upt_public_key_verify(key->key, method, message, sig->value, err);
+		code = upt_public_key_verify(key, method, message, value, err);
 		if (code == UPT_OK) {
 			*valid = true;
 			return UPT_OK;
@@ -193,6 +191,32 @@ verify_signature(const struct upt_key *key, const struct upt_signature *sig,
 		if (!forms->payload->forms_differ)
 			return UPT_OK;
 	}
+	return UPT_OK;
+}
+
+static enum upt_code
+verify_signature(const struct upt_key *key, const struct upt_signature *sig,
+	struct signed_forms *forms, bool *valid, struct upt_err *err)
+{
+	struct upt_span method;
+
+	*valid = false;
+	if (!choose_method(key, sig, &method))
+		return UPT_OK;
+	return verify_forms(key->key, method, sig->value, forms, valid, err);
+}
+
+enum upt_code
+upt_envelope_check_signature(const struct upt_envelope *envelope, const struct upt_signature *sig,
+	const struct upt_public_key *key, struct upt_err *err)
+{
+	upt_cleanup(signed_forms_clear) struct signed_forms forms = {.payload = envelope->payload};
+	bool valid;
+
+	UPT_TRY(verify_forms(key, sig->method, sig->value, &forms, &valid, err));
+	if (!valid)
+		return upt_fail(err, UPT_E_THRESHOLD, "the signature of key id %.16s... is wrong",
+			sig->keyid);
 	return UPT_OK;
 }
 

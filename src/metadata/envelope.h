@@ -36,4 +36,11 @@ UPT_NODISCARD enum upt_code upt_envelope_check_threshold(const struct upt_envelo
 	const struct upt_keyring *keyring, const struct upt_role_keys *role, const char *what,
 	struct upt_err *err);
 
+/*
+ * One signature by one known key, for documents outside the roles (version reports). UPT_OK when key
+ * made it over the payload, in any canonical form, with the method that it names; UPT_E_THRESHOLD else.
+ */
+UPT_NODISCARD enum upt_code upt_envelope_check_signature(const struct upt_envelope *envelope,
+	const struct upt_signature *sig, const struct upt_public_key *key, struct upt_err *err);
+
 #endif
