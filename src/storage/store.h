@@ -10,6 +10,10 @@
 #include "base/span.h"
 #include "metadata/image.h"
 
+/* Of one document or text; a larger one is refused before any memory is taken. */
+#define UPT_STORE_DOCUMENT_MAX_BYTES ((size_t)64 * 1024 * 1024)
+#define UPT_STORE_MAX_INCIDENTS 1000
+
 struct upt_store;
 
 enum upt_store_mode {
