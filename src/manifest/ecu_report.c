@@ -256,8 +256,8 @@ check_complete(const struct upt_ecu_report *report, unsigned has, enum upt_manif
 }
 
 enum upt_code
-upt_ecu_report_check(struct upt_span envelope, const struct upt_public_key *key,
-	enum upt_manifest_profile profile, struct upt_ecu_report *out, struct upt_err *err)
+upt_ecu_report_check_as(enum upt_manifest_profile profile, struct upt_span envelope,
+	const struct upt_public_key *key, struct upt_ecu_report *out, struct upt_err *err)
 {
 	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
 	struct upt_ecu_report report = {0};
@@ -274,4 +274,11 @@ upt_ecu_report_check(struct upt_span envelope, const struct upt_public_key *key,
 	UPT_TRY(check_complete(&report, has, profile, err));
 	*out = report;
 	return UPT_OK;
+}
+
+enum upt_code
+upt_ecu_report_check(struct upt_span envelope, const struct upt_public_key *key,
+	struct upt_ecu_report *out, struct upt_err *err)
+{
+	return upt_ecu_report_check_as(UPT_MANIFEST_STANDARD, envelope, key, out, err);
 }

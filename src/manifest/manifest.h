@@ -67,8 +67,11 @@ UPT_NODISCARD enum upt_code upt_ecu_report_sign(const struct upt_ecu_report *rep
  * ecu_serial and report_counter with what it knows.
  */
 UPT_NODISCARD enum upt_code upt_ecu_report_check(struct upt_span envelope,
-	const struct upt_public_key *key, enum upt_manifest_profile profile,
-	struct upt_ecu_report *out, struct upt_err *err);
+	const struct upt_public_key *key, struct upt_ecu_report *out, struct upt_err *err);
+/* The same for a reader of that profile; the plain name is STANDARD. */
+UPT_NODISCARD enum upt_code upt_ecu_report_check_as(enum upt_manifest_profile profile,
+	struct upt_span envelope, const struct upt_public_key *key, struct upt_ecu_report *out,
+	struct upt_err *err);
 
 /* The vehicle version manifest. */
 struct upt_vehicle_manifest {
@@ -103,7 +106,11 @@ UPT_NODISCARD enum upt_code upt_vehicle_manifest_sign(const struct upt_vehicle_m
  * comes twice; ECUs that are missing are the caller's to find.
  */
 UPT_NODISCARD enum upt_code upt_vehicle_manifest_check(struct upt_span envelope,
-	const struct upt_public_key *primary_key, enum upt_manifest_profile profile,
+	const struct upt_public_key *primary_key, struct upt_vehicle_manifest *out,
+	struct upt_err *err);
+/* The same for a reader of that profile; the plain name is STANDARD. */
+UPT_NODISCARD enum upt_code upt_vehicle_manifest_check_as(enum upt_manifest_profile profile,
+	struct upt_span envelope, const struct upt_public_key *primary_key,
 	struct upt_vehicle_manifest *out, struct upt_err *err);
 
 #endif

@@ -220,8 +220,9 @@ check_complete(unsigned has, enum upt_manifest_profile profile, struct upt_err *
 }
 
 enum upt_code
-upt_vehicle_manifest_check(struct upt_span envelope, const struct upt_public_key *primary_key,
-	enum upt_manifest_profile profile, struct upt_vehicle_manifest *out, struct upt_err *err)
+upt_vehicle_manifest_check_as(enum upt_manifest_profile profile, struct upt_span envelope,
+	const struct upt_public_key *primary_key, struct upt_vehicle_manifest *out,
+	struct upt_err *err)
 {
 	upt_cleanup(upt_vehicle_manifest_clear) struct upt_vehicle_manifest m = {0};
 	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
@@ -239,4 +240,12 @@ upt_vehicle_manifest_check(struct upt_span envelope, const struct upt_public_key
 	*out = m;
 	m.reports = NULL;
 	return UPT_OK;
+}
+
+enum upt_code
+upt_vehicle_manifest_check(struct upt_span envelope, const struct upt_public_key *primary_key,
+	struct upt_vehicle_manifest *out, struct upt_err *err)
+{
+	return upt_vehicle_manifest_check_as(
+		UPT_MANIFEST_STANDARD, envelope, primary_key, out, err);
 }
