@@ -22,7 +22,9 @@ struct upt_http_config {
 	unsigned connect_timeout_ms;  /* [15000] */
 	unsigned min_speed_bytes;     /* per second [128] over ... */
 	unsigned min_speed_window_s;  /* ... [30]: below it is UPT_E_TOO_SLOW */
-	unsigned request_timeout_ms;  /* for get and send, not downloads [120000] */
+	unsigned request_timeout_ms;  /* one try of get and send as a whole; until the first byte of the
+	                                 reply of a download [120000] */
+	unsigned retry_delay_ms;      /* before the first retry, doubled for the next, plus jitter [250] */
 	const volatile bool *cancel;  /* becomes true: UPT_E_CANCELLED soon; may be NULL */
 };
 
