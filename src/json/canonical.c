@@ -66,13 +66,13 @@ write_string(struct writer *w, struct upt_span raw)
 static enum upt_code
 push_keys(struct writer *w, struct upt_json_iter it, bool *ascending)
 {
-	struct upt_span last = {0};
+	const uint8_t *last = NULL;
 
 	*ascending = true;
 	while (upt_json_next(&it)) {
-		if (last.data != NULL && upt_json_compare(last, it.key) > 0)
+		if (last != NULL && upt_json_compare_raw(last, w->end, it.key.data, w->end) > 0)
 			*ascending = false;
-		last = it.key;
+		last = it.key.data;
 		UPT_TRY(upt_buf_append(&w->keys, &it.key.data, sizeof(it.key.data), w->err));
 	}
 	return UPT_OK;

@@ -22,7 +22,7 @@ struct checker {
 
 /* What is known of an object's keys while its members go by. */
 struct key_order {
-	struct upt_span last;
+	const uint8_t *last;
 	size_t n;
 	bool ascending;
 };
@@ -203,7 +203,10 @@ static enum upt_code
 note_key(const struct checker *c, struct upt_json_facts *facts, struct key_order *order,
 	struct upt_span key)
 {
-	int difference = order->n == 0 ? 1 : upt_json_compare(key, order->last);
+	int difference = 1;
+
+	if (order->n > 0)
+		difference = upt_json_compare_raw(key.data, c->end, order->last, c->end);
 
 	if (difference == 0)
 		return refuse_duplicate(c, key.data);
@@ -211,7 +214,7 @@ note_key(const struct checker *c, struct upt_json_facts *facts, struct key_order
 		order->ascending = false;
 		facts->in_place = 0;
 	}
-	order->last = key;
+	order->last = key.data;
 	order->n++;
 	return UPT_OK;
 }

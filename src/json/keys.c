@@ -40,19 +40,33 @@ compare_decoded(struct decoded a, struct decoded b)
 	return x < y ? -1 : x > y;
 }
 
+/* Characters from pos on that both strings spell alike, without quote or escape. */
+static size_t
+common_length(const uint8_t *a, const uint8_t *a_end, const uint8_t *b, const uint8_t *b_end)
+{
+	size_t max = (size_t)(a_end - a < b_end - b ? a_end - a : b_end - b);
+	size_t len = 0;
+
+	for (; max - len >= 8; len += 8) {
+		uint64_t x = upt_json_load8(a + len), y = upt_json_load8(b + len);
+		uint64_t hits = (x ^ y) | upt_json_quote_or_escape(x);
+
+		if (hits != 0)
+			return len + upt_json_first_lane(hits);
+	}
+	while (len < max && a[len] == b[len] && a[len] != '"' && a[len] != '\\')
+		len++;
+	return len;
+}
+
 int
 upt_json_compare_raw(const uint8_t *a, const uint8_t *a_end, const uint8_t *b, const uint8_t *b_end)
 {
-	while (a_end - a >= 8 && b_end - b >= 8) {
-		uint64_t word = upt_json_load8(a);
+	size_t len = common_length(a, a_end, b, b_end);
 
-		if (word != upt_json_load8(b) || upt_json_quote_or_escape(word) != 0)
-			break;
-		a += 8;
-		b += 8;
-	}
-	return compare_decoded(
-		(struct decoded){.pos = a, .end = a_end}, (struct decoded){.pos = b, .end = b_end});
+	/* Behind equal beginnings, one byte each nearly always decides. */
+	return compare_decoded((struct decoded){.pos = a + len, .end = a_end},
+		(struct decoded){.pos = b + len, .end = b_end});
 }
 
 /* Merges the sorted runs [0, mid) and [mid, n) of from into to. */
