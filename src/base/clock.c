@@ -1,8 +1,5 @@
 #include "base/clock.h"
 
-#include <stdio.h>
-#include <time.h>
-
 static bool
 digits(const uint8_t *p, size_t n, int *out)
 {
@@ -58,17 +55,46 @@ upt_time_parse(struct upt_span text, int64_t *out)
 	return true;
 }
 
+/* The inverse of days_from_civil. */
+static void
+civil_from_days(int64_t days, int *y, int *m, int *d)
+{
+	int64_t z = days + 719468;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+	int64_t doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t mp = (5 * doy + 2) / 153;
+
+	*d = (int)(doy - (153 * mp + 2) / 5 + 1);
+	*m = (int)(mp < 10 ? mp + 3 : mp - 9);
+	*y = (int)(yoe + era * 400 + (*m <= 2 ? 1 : 0));
+}
+
+static void
+put_digits(char *p, size_t n, int value)
+{
+	for (; n > 0; n--, value /= 10)
+		p[n - 1] = (char)('0' + value % 10);
+}
+
+/* Not gmtime and strftime: time_t may have 32 bits, and %Y pads nothing below the year 1000. */
 void
 upt_time_format(int64_t t, char out[static UPT_TIME_TEXT_SIZE])
 {
 	const int64_t min = -62167219200, max = 253402300799;
-	time_t tt = (time_t)(t < min ? min : t > max ? max : t);
-	struct tm tm;
+	int64_t days, rest;
+	int y, mo, d;
 
-	gmtime_r(&tt, &tm);
-	if (strftime(out, UPT_TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		out[0] = '\0';
-	/* strftime does not pad years below 1000. */
-	if (strlen(out) != 20)
-		memcpy(out, "0000-01-01T00:00:00Z", UPT_TIME_TEXT_SIZE);
+	t = t < min ? min : t > max ? max : t;
+	days = (t >= 0 ? t : t - 86399) / 86400;
+	rest = t - days * 86400;
+	civil_from_days(days, &y, &mo, &d);
+	memcpy(out, "0000-00-00T00:00:00Z", UPT_TIME_TEXT_SIZE);
+	put_digits(out, 4, y);
+	put_digits(out + 5, 2, mo);
+	put_digits(out + 8, 2, d);
+	put_digits(out + 11, 2, (int)(rest / 3600));
+	put_digits(out + 14, 2, (int)(rest / 60 % 60));
+	put_digits(out + 17, 2, (int)(rest % 60));
 }

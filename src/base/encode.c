@@ -45,6 +45,8 @@ static const char base64_digits[] =
 enum upt_code
 upt_base64_encode(struct upt_span data, struct upt_buf *out, struct upt_err *err)
 {
+	if (data.len > SIZE_MAX / 4 * 3 - 3)
+		return upt_fail(err, UPT_E_NO_MEMORY, "base64 of %zu bytes overflows", data.len);
 	UPT_TRY(upt_buf_reserve(out, data.len / 3 * 4 + 4, err));
 	for (size_t i = 0; i < data.len; i += 3) {
 		size_t n = data.len - i < 3 ? data.len - i : 3;

@@ -13,41 +13,48 @@ struct code_row {
 };
 
 static const struct code_row code_rows[UPT_N_CODES] = {
-#define X(code, name_, attack_, exit_, text_) \
-	[code] = {.name = (name_), .text = (text_), .attack = UPT_ATTACK_##attack_, .exit_code = (exit_)},
+#define X(code, name_, attack_, exit_, text_)                                                      \
+	[code] = {.name = (name_),                                                                 \
+		.text = (text_),                                                                   \
+		.attack = UPT_ATTACK_##attack_,                                                    \
+		.exit_code = (exit_)},
 	UPT_ERROR_CODES(X)
 #undef X
 };
 
-/* What a terminal or a log reader would act upon becomes '?'. UTF-8 text stays readable. */
+/* Ends a text that did not fit with "...", so that nobody takes it for the whole. */
 static void
-sanitize(char *s)
+mark_cut(char *text, size_t size)
 {
-	for (; *s != '\0'; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
-	}
+	memcpy(text + size - 4, "...", 4);
 }
 
+/* Formats into text and cleans it. Arguments may lie in an error's message, so text is never it. */
 static void
-set_message(struct upt_err *err, const char *fmt, va_list ap)
+format(char *text, size_t size, const char *fmt, va_list ap)
 {
-	if (vsnprintf(err->message, sizeof(err->message), fmt, ap) < 0)
-		err->message[0] = '\0';
-	sanitize(err->message);
+	int n = vsnprintf(text, size, fmt, ap);
+
+	if (n < 0)
+		text[0] = '\0';
+	else if ((size_t)n >= size)
+		mark_cut(text, size);
+	upt_sanitize(text);
 }
 
 enum upt_code
 upt_fail(struct upt_err *err, enum upt_code code, const char *fmt, ...)
 {
+	char message[UPT_ERR_MESSAGE_MAX];
 	va_list ap;
 
 	if (err == NULL)
 		return code;
-	err->code = code;
 	va_start(ap, fmt);
-	set_message(err, fmt, ap);
+	format(message, sizeof(message), fmt, ap);
 	va_end(ap);
+	memcpy(err->message, message, sizeof(message));
+	err->code = code;
 	return code;
 }
 
@@ -76,39 +83,33 @@ enum upt_code
 upt_fail_errno(struct upt_err *err, int errnum, const char *fmt, ...)
 {
 	enum upt_code code = code_of_errno(errnum);
-	size_t used;
+	const char *reason = strerror(errnum);
+	char what[UPT_ERR_MESSAGE_MAX];
+	size_t room = sizeof(what) - 2;
 	va_list ap;
 
 	if (err == NULL)
 		return code;
-	err->code = code;
+	/* A long name must not push the reason out of the message. */
+	room -= strlen(reason) < room / 2 ? strlen(reason) : room / 2;
 	va_start(ap, fmt);
-	set_message(err, fmt, ap);
+	format(what, room, fmt, ap);
 	va_end(ap);
-	used = strlen(err->message);
-	snprintf(err->message + used, sizeof(err->message) - used, ": %s", strerror(errnum));
-	return code;
+	return upt_fail(err, code, "%s: %s", what, reason);
 }
 
 enum upt_code
 upt_wrap(struct upt_err *err, enum upt_code code, const char *fmt, ...)
 {
 	char context[UPT_ERR_MESSAGE_MAX];
-	char joined[2 * UPT_ERR_MESSAGE_MAX + 4];
 	va_list ap;
 
 	if (err == NULL)
 		return code;
 	va_start(ap, fmt);
-	if (vsnprintf(context, sizeof(context), fmt, ap) < 0)
-		context[0] = '\0';
+	format(context, sizeof(context), fmt, ap);
 	va_end(ap);
-	sanitize(context);
-	snprintf(joined, sizeof(joined), "%s: %s", context, err->message);
-	joined[sizeof(err->message) - 1] = '\0';
-	memcpy(err->message, joined, sizeof(err->message));
-	err->code = code;
-	return code;
+	return upt_fail(err, code, "%s: %s", context, err->message);
 }
 
 const char *

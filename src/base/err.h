@@ -123,8 +123,14 @@ struct upt_err {
 };
 
 /*
- * Records a fault where it is known and returns code. err may be NULL. Control characters of
- * hostile input are replaced, so that no server can forge log lines or drive a terminal.
+ * Replaces by '?', in place, what is no UTF-8, what ends a line or drives a terminal (C0, DEL, C1)
+ * and what reorders a line for its reader (bidirectional controls): no server shall forge log lines.
+ */
+void upt_sanitize(char *text);
+
+/*
+ * Records a fault where it is known and returns code. err may be NULL; arguments may be parts of
+ * err->message. The message is sanitized, and ends in "..." when it did not fit.
  */
 enum upt_code upt_fail(struct upt_err *err, enum upt_code code, const char *fmt, ...)
 	UPT_PRINTF(3, 4);

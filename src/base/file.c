@@ -65,8 +65,7 @@ upt_file_write_all(int fd, struct upt_span bytes, struct upt_err *err)
 enum upt_code
 upt_dir_sync(int dirfd, const char *path, struct upt_err *err)
 {
-	upt_cleanup(upt_close_fd) int fd =
-		openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	upt_cleanup(upt_close_fd) int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return upt_fail_errno(err, errno, "cannot open directory %s", path);
@@ -80,7 +79,8 @@ write_temporary(int dirfd, const char *tmp, mode_t mode, struct upt_span bytes, 
 {
 	upt_cleanup(upt_close_fd) int fd = -1;
 
-	/* A leftover of a power cut is ours; O_EXCL after the unlink refuses anything planted since. */
+	/* A leftover of a power cut is ours; O_EXCL after the unlink refuses anything planted
+	 * since. */
 	if (unlinkat(dirfd, tmp, 0) != 0 && errno != ENOENT)
 		return upt_fail_errno(err, errno, "cannot remove stale %s", tmp);
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
@@ -118,6 +118,31 @@ upt_file_replace(
 	return upt_dir_sync(dirfd, dir, err);
 }
 
+/* One directory, whose entry in its parent is made durable: what is synced inside it later would
+ * otherwise be lost together with it. */
+static enum upt_code
+make_one(char *path, mode_t mode, struct upt_err *err)
+{
+	char *slash = strrchr(path, '/');
+	enum upt_code code;
+	struct stat st;
+
+	if (mkdir(path, mode) != 0) {
+		int errnum = errno;
+		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			return UPT_OK;
+		if (errnum == EEXIST)
+			return upt_fail(err, UPT_E_IO, "%s is there, but no directory", path);
+		return upt_fail_errno(err, errnum, "cannot make directory %s", path);
+	}
+	if (slash == NULL)
+		return upt_dir_sync(AT_FDCWD, ".", err);
+	*slash = '\0';
+	code = upt_dir_sync(AT_FDCWD, slash == path ? "/" : path, err);
+	*slash = '/';
+	return code;
+}
+
 enum upt_code
 upt_dir_make(const char *path, mode_t mode, struct upt_err *err)
 {
@@ -126,16 +151,16 @@ upt_dir_make(const char *path, mode_t mode, struct upt_err *err)
 
 	if (len == 0 || len >= sizeof(part))
 		return upt_fail(err, UPT_E_IO, "bad directory path of %zu characters", len);
-	memcpy(part, path, len + 1);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	memcpy(part, path, len);
+	part[len] = '\0';
 	for (char *p = part + 1; *p != '\0'; p++) {
-		if (*p != '/')
+		if (*p != '/' || p[-1] == '/')
 			continue;
 		*p = '\0';
-		if (mkdir(part, 0755) != 0 && errno != EEXIST)
-			return upt_fail_errno(err, errno, "cannot make directory %s", part);
+		UPT_TRY(make_one(part, 0755, err));
 		*p = '/';
 	}
-	if (mkdir(part, mode) != 0 && errno != EEXIST)
-		return upt_fail_errno(err, errno, "cannot make directory %s", part);
-	return UPT_OK;
+	return make_one(part, mode, err);
 }

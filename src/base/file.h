@@ -21,7 +21,8 @@ UPT_NODISCARD enum upt_code upt_file_replace(
 
 /* write(2) until all is written. */
 UPT_NODISCARD enum upt_code upt_file_write_all(int fd, struct upt_span bytes, struct upt_err *err);
-/* Makes the directory with its missing parents (mode 0755 and the umask; last one: mode). */
+/* Makes the directory with its missing parents (mode 0755 and the umask; last one: mode), durably.
+ * UPT_OK when it is there already; UPT_E_IO when something else has its name. */
 UPT_NODISCARD enum upt_code upt_dir_make(const char *path, mode_t mode, struct upt_err *err);
 /* fsync of a directory by path, so that a rename or unlink inside it is durable. */
 UPT_NODISCARD enum upt_code upt_dir_sync(int dirfd, const char *path, struct upt_err *err);

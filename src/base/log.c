@@ -10,10 +10,7 @@ write_line(const struct upt_log *log, enum upt_log_level level, char *line)
 	static const char *const prefix[] = {"<3>", "<4>", "<6>", "<7>"};
 	static const char *const label[] = {"error: ", "warning: ", "", "debug: "};
 
-	for (char *p = line; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
+	upt_sanitize(line);
 	fprintf(log->stream, "%s%s: %s%s\n", log->journal ? prefix[level] : "", log->name,
 		label[level], line);
 	fflush(log->stream);
@@ -34,7 +31,8 @@ upt_log(const struct upt_log *log, enum upt_log_level level, const char *fmt, ..
 	if (!wanted(log, level))
 		return;
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	if (vsnprintf(line, sizeof(line), fmt, ap) < 0)
+		line[0] = '\0';
 	va_end(ap);
 	write_line(log, level, line);
 }
@@ -51,7 +49,8 @@ upt_log_err(const struct upt_log *log, enum upt_log_level level, const struct up
 	if (!wanted(log, level))
 		return;
 	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
+	if (vsnprintf(what, sizeof(what), fmt, ap) < 0)
+		what[0] = '\0';
 	va_end(ap);
 	snprintf(line, sizeof(line), "%s: %s [%s%s%s]", what, err->message,
 		upt_code_name(err->code), attack[0] != '\0' ? ", attack: " : "", attack);

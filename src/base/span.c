@@ -15,7 +15,8 @@ upt_buf_reserve(struct upt_buf *buf, size_t extra, struct upt_err *err)
 		return upt_fail(err, UPT_E_NO_MEMORY, "%zu + %zu bytes overflow", buf->len, extra);
 	if (need <= buf->cap)
 		return UPT_OK;
-	/* Double small buffers; grow large ones by a quarter, so that peak memory stays near use. */
+	/* Double small buffers; grow large ones by a quarter, so that peak memory stays near use.
+	 */
 	cap = buf->cap < (1u << 20) ? buf->cap * 2 : buf->cap + buf->cap / 4;
 	if (cap < need)
 		cap = need;
@@ -68,6 +69,8 @@ upt_buf_clear(struct upt_buf *buf)
 void
 upt_buf_move(struct upt_buf *dst, struct upt_buf *src)
 {
+	if (dst == src)
+		return;
 	free(dst->data);
 	*dst = *src;
 	*src = (struct upt_buf){0};
