@@ -38,9 +38,11 @@ UPT_NODISCARD enum upt_code upt_store_load_document(struct upt_store *store, enu
 	const char *name, struct upt_buf *out, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_store_forget_document(struct upt_store *store, enum upt_repo repo,
 	const char *name, struct upt_err *err); /* UPT_OK when there was none */
-/* Every accepted root is kept: Secondaries need the chain. */
+/* Every accepted root is kept: Secondaries need the chain. drop_others forgets the repository's timestamp and
+ * snapshot in the same transaction: after a rotation of their keys a fast-forwarded version must not
+ * survive a power cut between the two (Standard, check_root 6.7). */
 UPT_NODISCARD enum upt_code upt_store_save_root(struct upt_store *store, enum upt_repo repo,
-	uint64_t version, struct upt_span bytes, struct upt_err *err);
+	uint64_t version, struct upt_span bytes, bool drop_others, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_store_load_root(struct upt_store *store, enum upt_repo repo,
 	uint64_t version, struct upt_buf *out, struct upt_err *err);
 /* Highest and lowest stored root version; UPT_E_NOT_FOUND when there is none. */

@@ -57,18 +57,14 @@ read_blob(const struct upt_store *store, const struct blob_place *place, struct 
 }
 
 /* Runs the INSERT of a row with a zeroblob and fills it, in one transaction. */
+/* Inside the caller's transaction: the row first, then its bytes. */
 static enum upt_code
 save_blob(const struct upt_store *store, struct upt_query *q, struct blob_place *place,
 	struct upt_span bytes, struct upt_err *err)
 {
-	upt_cleanup(upt_transaction_end) struct upt_transaction t = {0};
-
-	UPT_TRY(upt_transaction_begin(&t, store, err));
 	UPT_TRY(upt_query_run(q, err));
 	place->row = sqlite3_last_insert_rowid(store->db);
-	if (bytes.len > 0)
-		UPT_TRY(write_blob(store, place, bytes, err));
-	return upt_transaction_commit(&t, err);
+	return bytes.len > 0 ? write_blob(store, place, bytes, err) : UPT_OK;
 }
 
 static enum upt_code
@@ -87,9 +83,11 @@ upt_store_save_document(struct upt_store *store, enum upt_repo repo, const char 
 	uint64_t version, struct upt_span bytes, struct upt_err *err)
 {
 	struct blob_place place = {.table = "documents", .what = "saving a document"};
+	upt_cleanup(upt_transaction_end) struct upt_transaction t = {0};
 	upt_cleanup(upt_query_end) struct upt_query q = {0};
 
 	UPT_TRY(check_length(store, bytes, place.what, err));
+	UPT_TRY(upt_transaction_begin(&t, store, err));
 	q = upt_query_begin(store, place.what,
 		"INSERT OR REPLACE INTO documents (repo, name, version, bytes)"
 		" VALUES (?1, ?2, ?3, zeroblob(?4))");
@@ -97,7 +95,8 @@ upt_store_save_document(struct upt_store *store, enum upt_repo repo, const char 
 	upt_query_bind_text(&q, 2, name);
 	upt_query_bind_u64(&q, 3, version);
 	upt_query_bind_u64(&q, 4, bytes.len);
-	return save_blob(store, &q, &place, bytes, err);
+	UPT_TRY(save_blob(store, &q, &place, bytes, err));
+	return upt_transaction_commit(&t, err);
 }
 
 enum upt_code
@@ -151,19 +150,26 @@ upt_store_document_version(struct upt_store *store, enum upt_repo repo, const ch
 
 enum upt_code
 upt_store_save_root(struct upt_store *store, enum upt_repo repo, uint64_t version,
-	struct upt_span bytes, struct upt_err *err)
+	struct upt_span bytes, bool drop_others, struct upt_err *err)
 {
 	struct blob_place place = {.table = "roots", .what = "saving a root"};
+	upt_cleanup(upt_transaction_end) struct upt_transaction t = {0};
 	upt_cleanup(upt_query_end) struct upt_query q = {0};
 
 	UPT_TRY(check_length(store, bytes, place.what, err));
+	UPT_TRY(upt_transaction_begin(&t, store, err));
+	if (drop_others) {
+		UPT_TRY(upt_store_forget_document(store, repo, "timestamp", err));
+		UPT_TRY(upt_store_forget_document(store, repo, "snapshot", err));
+	}
 	q = upt_query_begin(store, place.what,
 		"INSERT OR REPLACE INTO roots (repo, version, bytes) VALUES (?1, ?2, "
 		"zeroblob(?3))");
 	upt_query_bind_int(&q, 1, repo);
 	upt_query_bind_u64(&q, 2, version);
 	upt_query_bind_u64(&q, 3, bytes.len);
-	return save_blob(store, &q, &place, bytes, err);
+	UPT_TRY(save_blob(store, &q, &place, bytes, err));
+	return upt_transaction_commit(&t, err);
 }
 
 enum upt_code

@@ -1,0 +1,273 @@
+#include "primary/config.h"
+
+#include <string.h>
+#include "base/clock.h"
+#include "metadata/image.h"
+
+#define MAX_ECUS 256
+
+static enum upt_code
+text(struct upt_config *c, const char *section, const char *arg, const char *key, const char *fallback,
+	const char **out, struct upt_err *err)
+{
+	return upt_ini_string(&c->ini, section, arg, key, fallback, out, err);
+}
+
+/* A setting whose absence means NULL. */
+static void
+optional(struct upt_config *c, const char *section, const char *arg, const char *key, const char **out)
+{
+	const struct upt_ini_entry *entry = upt_ini_find(&c->ini, section, arg, key);
+
+	*out = entry != NULL && entry->value[0] != '\0' ? entry->value : NULL;
+}
+
+static enum upt_code
+number(struct upt_config *c, const char *section, const char *arg, const char *key, uint64_t fallback,
+	uint64_t min, uint64_t max, uint64_t *out, struct upt_err *err)
+{
+	return upt_ini_u64(&c->ini, section, arg, key, fallback, min, max, out, err);
+}
+
+static enum upt_code
+byte_limit(struct upt_config *c, const char *section, const char *key, size_t *limit, struct upt_err *err)
+{
+	uint64_t value;
+
+	UPT_TRY(number(c, section, "", key, *limit, 1024, 1u << 30, &value, err));
+	*limit = (size_t)value;
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_repo(struct upt_config *c, const char *section, struct upt_repo_config *repo, struct upt_err *err)
+{
+	struct upt_ini_entry *entry;
+	size_t len;
+
+	UPT_TRY(text(c, section, "", "url", NULL, &repo->url, err));
+	entry = upt_ini_find(&c->ini, section, "", "url");
+	len = strlen(repo->url);
+	if (strncmp(repo->url, "https://", 8) != 0 && strncmp(repo->url, "http://127.0.0.1", 16) != 0)
+		return upt_ini_fail(err, entry, "'%s' is no https:// URL", repo->url);
+	if (repo->url[len - 1] == '/')
+		return upt_ini_fail(err, entry, "'%s' ends with a slash", repo->url);
+	UPT_TRY(text(c, section, "", "root", NULL, &repo->root_path, err));
+	UPT_TRY(byte_limit(c, section, "max_root_bytes", &repo->limits.root_max_bytes, err));
+	UPT_TRY(byte_limit(c, section, "max_timestamp_bytes", &repo->limits.timestamp_max_bytes, err));
+	UPT_TRY(byte_limit(c, section, "max_snapshot_bytes", &repo->limits.snapshot_max_bytes, err));
+	return byte_limit(c, section, "max_targets_bytes", &repo->limits.targets_max_bytes, err);
+}
+
+static enum upt_code
+parse_choice(struct upt_config *c, const char *section, const char *arg, const char *key,
+	const char *const *names, size_t n_names, const char *fallback, size_t *out, struct upt_err *err)
+{
+	char all[128] = "";
+	const char *value;
+
+	UPT_TRY(text(c, section, arg, key, fallback, &value, err));
+	for (size_t i = 0; i < n_names; i++) {
+		if (strcmp(names[i], value) == 0) {
+			*out = i;
+			return UPT_OK;
+		}
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i > 0 ? ", " : "", names[i]);
+	}
+	return upt_ini_fail(err, upt_ini_find(&c->ini, section, arg, key), "'%s' is none of %s", value, all);
+}
+
+static enum upt_code
+parse_tls(struct upt_config *c, struct upt_err *err)
+{
+	uint64_t value;
+
+	optional(c, "tls", "", "ca", &c->tls.ca_path);
+	optional(c, "tls", "", "cert", &c->tls.cert_path);
+	optional(c, "tls", "", "key", &c->tls.key_path);
+	if ((c->tls.cert_path == NULL) != (c->tls.key_path == NULL))
+		return upt_fail(err, UPT_E_CONFIG, "[tls] needs both cert and key, or neither");
+	optional(c, "network", "", "proxy", &c->tls.proxy);
+	UPT_TRY(number(c, "network", "", "connect_timeout_s", 15, 1, 600, &value, err));
+	c->tls.connect_timeout_ms = (unsigned)value * 1000;
+	UPT_TRY(number(c, "network", "", "min_speed_bytes", 128, 1, 1u << 30, &value, err));
+	c->tls.min_speed_bytes = (unsigned)value;
+	UPT_TRY(number(c, "network", "", "min_speed_window_s", 30, 1, 3600, &value, err));
+	c->tls.min_speed_window_s = (unsigned)value;
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_file_installer(struct upt_config *c, const char *section, const char *arg, struct upt_ecu_config *ecu,
+	struct upt_err *err)
+{
+	UPT_TRY(text(c, section, arg, "path", NULL, &ecu->path, err));
+	optional(c, section, arg, "backup_path", &ecu->backup_path);
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_ostree_installer(struct upt_config *c, const char *section, const char *arg,
+	struct upt_ecu_config *ecu, struct upt_err *err)
+{
+	UPT_TRY(text(c, section, arg, "sysroot", "/", &ecu->sysroot, err));
+	UPT_TRY(text(c, section, arg, "os", NULL, &ecu->os, err));
+	optional(c, section, arg, "remote", &ecu->remote);
+	optional(c, section, arg, "cmdline", &ecu->cmdline_path);
+	optional(c, section, arg, "boot_id", &ecu->boot_id_path);
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_container_installer(struct upt_config *c, const char *section, const char *arg,
+	struct upt_ecu_config *ecu, struct upt_err *err)
+{
+	UPT_TRY(text(c, section, arg, "name", NULL, &ecu->app_name, err));
+	UPT_TRY(text(c, section, arg, "socket", "/run/podman/podman.sock", &ecu->socket_path, err));
+	optional(c, section, arg, "network", &ecu->network);
+	optional(c, section, arg, "health_url", &ecu->health_url);
+	optional(c, section, arg, "endpoint", &ecu->endpoint_path);
+	UPT_TRY(number(c, section, arg, "port_a", 0, 0, 65535, &ecu->port_a, err));
+	UPT_TRY(number(c, section, arg, "port_b", 0, 0, 65535, &ecu->port_b, err));
+	UPT_TRY(number(c, section, arg, "health_timeout_s", 30, 1, 3600, &ecu->health_timeout_s, err));
+	return upt_ini_bool(&c->ini, section, arg, "registry_tls_verify", true, &ecu->registry_tls_verify,
+		err);
+}
+
+static enum upt_code
+parse_installer(struct upt_config *c, const char *section, const char *arg, struct upt_ecu_config *ecu,
+	struct upt_err *err)
+{
+	static const char *const kinds[] = {"file", "ostree", "container"};
+	size_t kind;
+
+	UPT_TRY(text(c, section, arg, "key", NULL, &ecu->key_path, err));
+	UPT_TRY(text(c, section, arg, "factory_image", "factory", &ecu->factory_image, err));
+	UPT_TRY(parse_choice(c, section, arg, "installer", kinds, 3, NULL, &kind, err));
+	ecu->kind = (enum upt_installer_kind)(kind + 1);
+	if (ecu->kind == UPT_INSTALLER_FILE)
+		return parse_file_installer(c, section, arg, ecu, err);
+	if (ecu->kind == UPT_INSTALLER_OSTREE)
+		return parse_ostree_installer(c, section, arg, ecu, err);
+	return parse_container_installer(c, section, arg, ecu, err);
+}
+
+static enum upt_code
+check_id(const char *what, const char *id, size_t max, struct upt_err *err)
+{
+	if (id[0] == '\0' || strlen(id) > max)
+		return upt_fail(err, UPT_E_CONFIG, "%s '%.40s' has %zu characters (1 to %zu)", what, id,
+			strlen(id), max);
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_secondary(struct upt_config *c, const char *serial, struct upt_ecu_config *ecu, struct upt_err *err)
+{
+	static const char *const links[] = {"ip", "virtual"};
+	size_t link;
+
+	ecu->serial = serial;
+	UPT_TRY(check_id("[secondary] serial", serial, UPT_ECU_SERIAL_MAX, err));
+	UPT_TRY(text(c, "secondary", serial, "hardware_id", NULL, &ecu->hardware_id, err));
+	UPT_TRY(check_id("hardware_id", ecu->hardware_id, UPT_HARDWARE_ID_MAX, err));
+	UPT_TRY(parse_choice(c, "secondary", serial, "link", links, 2, NULL, &link, err));
+	ecu->is_ip = link == 0;
+	if (!ecu->is_ip)
+		return parse_installer(c, "secondary", serial, ecu, err);
+	UPT_TRY(text(c, "secondary", serial, "address", NULL, &ecu->address, err));
+	return number(c, "secondary", serial, "port", 9030, 1, 65535, &ecu->port, err);
+}
+
+static enum upt_code
+parse_ecus(struct upt_config *c, struct upt_err *err)
+{
+	const char *serial = NULL;
+	size_t n = 1;
+
+	while ((serial = upt_ini_next_argument(&c->ini, "secondary", serial)) != NULL)
+		n++;
+	if (n > MAX_ECUS)
+		return upt_fail(err, UPT_E_CONFIG, "%zu ECUs, more than the %d supported", n, MAX_ECUS);
+	c->ecus = upt_arena_alloc(&c->ini.arena, n, sizeof(*c->ecus));
+	if (c->ecus == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu ECUs", n);
+	UPT_TRY(text(c, "primary", "", "serial", NULL, &c->ecus[0].serial, err));
+	UPT_TRY(check_id("[primary] serial", c->ecus[0].serial, UPT_ECU_SERIAL_MAX, err));
+	UPT_TRY(text(c, "primary", "", "hardware_id", NULL, &c->ecus[0].hardware_id, err));
+	UPT_TRY(check_id("[primary] hardware_id", c->ecus[0].hardware_id, UPT_HARDWARE_ID_MAX, err));
+	UPT_TRY(parse_installer(c, "primary", "", &c->ecus[0], err));
+	c->n_ecus = 1;
+	while ((serial = upt_ini_next_argument(&c->ini, "secondary", serial)) != NULL) {
+		for (size_t i = 0; i < c->n_ecus; i++) {
+			if (strcmp(c->ecus[i].serial, serial) == 0)
+				return upt_fail(err, UPT_E_CONFIG, "two ECUs have the serial %s", serial);
+		}
+		UPT_TRY(parse_secondary(c, serial, &c->ecus[c->n_ecus], err));
+		c->n_ecus++;
+	}
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_uptane(struct upt_config *c, struct upt_err *err)
+{
+	static const char *const profiles[] = {"standard", "ota"};
+	const char *build_time;
+	size_t profile;
+
+	UPT_TRY(text(c, "uptane", "", "vehicle_id", NULL, &c->vehicle_id, err));
+	UPT_TRY(check_id("[uptane] vehicle_id", c->vehicle_id, 128, err));
+	UPT_TRY(text(c, "uptane", "", "state_dir", "/var/lib/uptaned", &c->state_dir, err));
+	UPT_TRY(parse_choice(c, "uptane", "", "profile", profiles, 2, "standard", &profile, err));
+	c->profile = (enum upt_profile)profile;
+	UPT_TRY(number(c, "uptane", "", "poll_interval_s", 3600, 1, 30 * 86400, &c->poll_interval_s, err));
+	UPT_TRY(text(c, "uptane", "", "build_time", "2024-01-01T00:00:00Z", &build_time, err));
+	if (!upt_time_parse(upt_span_str(build_time), &c->build_time))
+		return upt_ini_fail(err, upt_ini_find(&c->ini, "uptane", "", "build_time"),
+			"'%s' is no time YYYY-MM-DDTHH:MM:SSZ", build_time);
+	return UPT_OK;
+}
+
+static enum upt_code
+parse_all(struct upt_config *c, struct upt_err *err)
+{
+	uint64_t value;
+
+	UPT_TRY(parse_uptane(c, err));
+	c->director.limits = UPT_LIMITS_DIRECTOR;
+	c->image.limits = UPT_LIMITS_IMAGE;
+	UPT_TRY(parse_repo(c, "director", &c->director, err));
+	UPT_TRY(parse_repo(c, "image_repository", &c->image, err));
+	UPT_TRY(byte_limit(c, "image_repository", "max_delegated_bytes",
+		&c->image.limits.delegated_max_bytes, err));
+	UPT_TRY(number(c, "image_repository", "", "max_delegations", c->image.limits.max_delegations, 0,
+		1024, &value, err));
+	c->image.limits.max_delegations = (unsigned)value;
+	optional(c, "image_repository", "", "targets_url", &c->targets_url);
+	UPT_TRY(parse_tls(c, err));
+	UPT_TRY(parse_ecus(c, err));
+	/* A misspelt key would silently leave a default in force: refuse to start instead. */
+	return upt_ini_check_all_used(&c->ini, err);
+}
+
+enum upt_code
+upt_config_load(const char *dir, struct upt_config *config, struct upt_err *err)
+{
+	enum upt_code code;
+
+	*config = (struct upt_config){0};
+	code = upt_ini_read_dir(&config->ini, dir, "uptaned", err);
+	if (code == UPT_OK)
+		code = parse_all(config, err);
+	if (code != UPT_OK)
+		upt_config_clear(config);
+	return code;
+}
+
+void
+upt_config_clear(struct upt_config *config)
+{
+	upt_ini_clear(&config->ini);
+	*config = (struct upt_config){0};
+}

@@ -1,0 +1,232 @@
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/encode.h"
+#include "base/file.h"
+#include "primary/internal.h"
+
+/* An ECU's identity key is made on the ECU and never leaves it; provisioning may also bring one. */
+static enum upt_code
+load_or_make_key(struct upt_primary *p, const char *path, struct upt_private_key **out, struct upt_err *err)
+{
+	enum upt_code code = upt_private_key_load(path, out, err);
+	char id[65];
+
+	if (code != UPT_E_NOT_FOUND)
+		return code;
+	UPT_TRY(upt_private_key_generate("ed25519", 0, out, err));
+	UPT_TRY(upt_private_key_save(*out, path, err));
+	upt_private_key_id(*out, id);
+	upt_log(p->log, UPT_LOG_INFO, "made ECU identity key %.16s... in %s", id, path);
+	return UPT_OK;
+}
+
+static enum upt_code
+state_path(struct upt_primary *p, const struct upt_ecu_config *config, char out[static PATH_MAX],
+	struct upt_err *err)
+{
+	struct upt_digest digest;
+	char hex[2 * UPT_HASH_MAX_BYTES + 1];
+
+	/* Serials are free text: their hash is a safe file name. */
+	UPT_TRY(upt_hash_span(UPT_HASH_SHA256, upt_span_str(config->serial), &digest, err));
+	upt_hex_encode(upt_span(digest.bytes, 8), hex);
+	if (snprintf(out, PATH_MAX, "%s/ecu-%s.state", p->config->state_dir, hex) >= PATH_MAX)
+		return upt_fail(err, UPT_E_CONFIG, "state_dir is too long");
+	return UPT_OK;
+}
+
+static enum upt_code
+new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state, struct upt_installer **out,
+	struct upt_err *err)
+{
+	const struct upt_ecu_config *c = ecu->config;
+
+	UPT_TRY(upt_engine_new(c->socket_path, p->options.cancel, &ecu->engine, err));
+	return upt_container_installer_new(
+		&(struct upt_container_installer_config){
+			.http = upt_engine_ops(ecu->engine),
+			.name = c->app_name,
+			.network = c->network,
+			.port_a = (uint16_t)c->port_a,
+			.port_b = (uint16_t)c->port_b,
+			.health_url = c->health_url,
+			.health_timeout_s = (unsigned)c->health_timeout_s,
+			.endpoint_path = c->endpoint_path,
+			.state_path = state,
+			.tls_verify = c->registry_tls_verify,
+		},
+		p->log, out, err);
+}
+
+static enum upt_code
+new_installer(struct upt_primary *p, struct upt_ecu *ecu, struct upt_installer **out, struct upt_err *err)
+{
+	const struct upt_ecu_config *c = ecu->config;
+	char state[PATH_MAX];
+
+	UPT_TRY(state_path(p, c, state, err));
+	switch (c->kind) {
+	case UPT_INSTALLER_FILE:
+		return upt_file_installer_new(
+			&(struct upt_file_installer_config){.path = c->path, .backup_path = c->backup_path},
+			p->log, out, err);
+	case UPT_INSTALLER_OSTREE:
+		return upt_ostree_installer_new(
+			&(struct upt_ostree_installer_config){.sysroot = c->sysroot,
+				.os = c->os,
+				.remote = c->remote,
+				.cmdline_path = c->cmdline_path,
+				.boot_id_path = c->boot_id_path,
+				.state_path = state,
+				.ca_path = p->config->tls.ca_path,
+				.cert_path = p->config->tls.cert_path,
+				.key_path = p->config->tls.key_path},
+			p->log, out, err);
+	case UPT_INSTALLER_CONTAINER:
+		return new_container(p, ecu, state, out, err);
+	case UPT_INSTALLER_NONE:
+		break;
+	}
+	return upt_fail(err, UPT_E_INTERNAL, "ECU %s has no installer", c->serial);
+}
+
+static enum upt_code
+next_counter(void *ctx, const char *serial, uint64_t *out, struct upt_err *err)
+{
+	struct upt_primary *p = ctx;
+	char name[UPT_ECU_SERIAL_MAX + 32];
+
+	snprintf(name, sizeof(name), "report_counter:%s", serial);
+	return upt_store_next_u64(p->store, name, out, err);
+}
+
+static bool
+same_content(const struct upt_image *a, const struct upt_image *b)
+{
+	for (size_t i = 0; i < a->n_digests; i++) {
+		const struct upt_digest *other = upt_image_digest(b, a->digests[i].alg);
+		if (other != NULL)
+			return upt_digest_equal(&a->digests[i], other);
+	}
+	return false;
+}
+
+/* What the store says is installed; before the first update, what the engine finds under the factory's name. */
+static enum upt_code
+installed(void *ctx, const char *serial, struct upt_image *out, struct upt_err *err)
+{
+	struct upt_primary *p = ctx;
+	struct upt_image running = {0}, previous;
+	struct upt_ecu *ecu = NULL;
+
+	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_INSTALLED, out, err));
+	for (size_t i = 0; i < p->n_ecus; i++) {
+		if (strcmp(p->ecus[i].config->serial, serial) == 0)
+			ecu = &p->ecus[i];
+	}
+	if (ecu == NULL || ecu->installer == NULL)
+		return UPT_OK;
+	UPT_TRY(ecu->installer->ops->current(ecu->installer, &running, err));
+	if (out->name[0] == '\0') {
+		*out = running;
+		snprintf(out->name, sizeof(out->name), "%s", ecu->config->factory_image);
+		return UPT_OK;
+	}
+	/* The engine went back by itself or by a person's hand: name what runs, if it is known. */
+	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_PREVIOUS, &previous, err));
+	if (!same_content(&running, out) && previous.name[0] != '\0' && same_content(&running, &previous))
+		*out = previous;
+	return UPT_OK;
+}
+
+static enum upt_code
+set_report_key(struct upt_ecu *ecu, struct upt_private_key *key, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+
+	UPT_TRY(upt_private_key_public_text(key, &text, err));
+	return upt_public_key_parse(upt_span_str(upt_private_key_type(key)), upt_buf_span(&text), &ecu->key,
+		err);
+}
+
+static enum upt_code
+new_virtual(struct upt_primary *p, struct upt_ecu *ecu, struct upt_err *err)
+{
+	upt_cleanup(upt_private_key_free) struct upt_private_key *key = NULL;
+	struct upt_private_key *given;
+	struct upt_installer *installer = NULL;
+	struct upt_virtual_link_config config = {.serial = ecu->config->serial,
+		.hardware_id = ecu->config->hardware_id,
+		.next_counter = next_counter,
+		.installed = installed,
+		.ctx = p};
+
+	UPT_TRY(load_or_make_key(p, ecu->config->key_path, &key, err));
+	UPT_TRY(set_report_key(ecu, key, err));
+	UPT_TRY(new_installer(p, ecu, &installer, err));
+	/* The link takes over both, also when it fails. */
+	given = key;
+	key = NULL;
+	UPT_TRY(upt_virtual_link_new(&config, installer, given, p->log, &ecu->link, err));
+	ecu->installer = installer;
+	return UPT_OK;
+}
+
+static enum upt_code
+new_ip(struct upt_primary *p, struct upt_ecu *ecu, struct upt_err *err)
+{
+	struct upt_ip_link_config config = {.address = ecu->config->address,
+		.port = (unsigned)ecu->config->port,
+		.cancel = p->options.cancel};
+
+	return upt_ip_link_new(&config, p->log, &ecu->link, err);
+}
+
+enum upt_code
+upt_ecus_new(struct upt_primary *p, struct upt_err *err)
+{
+	const struct upt_config *config = p->config;
+
+	p->ecus = calloc(config->n_ecus, sizeof(*p->ecus));
+	p->vehicle_ecus = calloc(config->n_ecus, sizeof(*p->vehicle_ecus));
+	if (p->ecus == NULL || p->vehicle_ecus == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu ECUs", config->n_ecus);
+	UPT_TRY(load_or_make_key(p, config->ecus[0].key_path, &p->key, err));
+	for (size_t i = 0; i < config->n_ecus; i++) {
+		struct upt_ecu *ecu = &p->ecus[i];
+		enum upt_code code;
+
+		ecu->config = &config->ecus[i];
+		p->n_ecus++;
+		code = ecu->config->is_ip ? new_ip(p, ecu, err) : new_virtual(p, ecu, err);
+		if (code != UPT_OK)
+			return upt_wrap(err, code, "ECU %s", ecu->config->serial);
+		p->vehicle_ecus[i] = (struct upt_vehicle_ecu){
+			.serial = ecu->config->serial, .hardware_id = ecu->config->hardware_id};
+	}
+	p->vehicle = (struct upt_vehicle){.vehicle_id = config->vehicle_id,
+		.require_vehicle_id = config->profile == UPT_PROFILE_STANDARD,
+		.knows_all_ecus = true,
+		.n_ecus = p->n_ecus,
+		.ecus = p->vehicle_ecus};
+	return UPT_OK;
+}
+
+void
+upt_ecus_free(struct upt_primary *p)
+{
+	for (size_t i = 0; i < p->n_ecus; i++) {
+		upt_link_free(&p->ecus[i].link);
+		upt_engine_free(&p->ecus[i].engine);
+		upt_public_key_free(&p->ecus[i].key);
+		upt_buf_clear(&p->ecus[i].report);
+	}
+	free(p->ecus);
+	free(p->vehicle_ecus);
+	p->ecus = NULL;
+	p->vehicle_ecus = NULL;
+	p->n_ecus = 0;
+}

@@ -1,0 +1,140 @@
+#include <string.h>
+#include "primary/internal.h"
+
+enum upt_code
+upt_primary_verify_director(struct upt_primary *p, bool *changed, struct upt_err *err)
+{
+	const struct upt_metadata *targets;
+
+	UPT_TRY(upt_refresh(p->director, &p->director_feed, p->now, changed, err));
+	targets = upt_trusted_set_targets(p->director);
+	UPT_TRY(upt_director_assignments(targets, &p->vehicle, &p->arena, &p->assignments,
+		&p->n_assignments, err));
+	return UPT_OK;
+}
+
+/*
+ * An image that was rolled back or failed stays away until the Director changes its mind: assigned again
+ * and again by an unattended server, it would otherwise take the vehicle down at every poll.
+ */
+static enum upt_code
+is_refused(struct upt_primary *p, const struct upt_ecu *ecu, const struct upt_image *wanted, bool *refused,
+	struct upt_err *err)
+{
+	struct upt_image image;
+
+	UPT_TRY(upt_store_get_image(p->store, ecu->config->serial, UPT_SLOT_REFUSED, &image, err));
+	*refused = upt_image_same(&image, wanted);
+	if (image.name[0] != '\0' && !*refused)
+		return upt_store_clear_image(p->store, ecu->config->serial, UPT_SLOT_REFUSED, err);
+	return UPT_OK;
+}
+
+/* What is left to do, from what the ECUs themselves report: a crash between any two steps leaves a plan
+ * that is simply made again. */
+enum upt_code
+upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err)
+{
+	p->n_jobs = 0;
+	p->jobs = upt_arena_alloc(&p->arena, p->n_assignments + 1, sizeof(*p->jobs));
+	if (p->jobs == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu assignments", p->n_assignments);
+	summary->n_assigned = (unsigned)p->n_assignments;
+	for (size_t i = 0; i < p->n_assignments; i++) {
+		const struct upt_assignment *a = &p->assignments[i];
+		struct upt_ecu *ecu = &p->ecus[a->ecu];
+		struct upt_image pending;
+		bool refused;
+
+		UPT_TRY(upt_store_get_image(p->store, ecu->config->serial, UPT_SLOT_PENDING, &pending, err));
+		if (pending.name[0] != '\0') {
+			summary->n_pending++;
+			continue;
+		}
+		if (upt_image_same(&ecu->installed, &a->target.image))
+			continue;
+		UPT_TRY(is_refused(p, ecu, &a->target.image, &refused, err));
+		if (refused) {
+			summary->n_refused++;
+			upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s was rolled back here, not installed again",
+				ecu->config->serial, a->target.image.name);
+			continue;
+		}
+		p->jobs[p->n_jobs++] = (struct upt_job){.ecu = ecu, .director = a->target};
+	}
+	return UPT_OK;
+}
+
+/* Step 10 for one ECU. */
+static enum upt_code
+match(struct upt_primary *p, struct upt_job *job, struct upt_err *err)
+{
+	const struct upt_ecu_config *config = job->ecu->config;
+	struct upt_search search = {.feed = &p->image_feed,
+		.now = p->now,
+		.hardware_id = config->hardware_id,
+		.star_crosses_slash = p->config->profile == UPT_PROFILE_OTA};
+	struct upt_image counted;
+
+	UPT_TRY(upt_store_get_image(p->store, config->serial, UPT_SLOT_INSTALLED, &counted, err));
+	UPT_TRY(upt_imagerepo_find(p->image, &search, job->director.image.name, &p->arena, &job->image, err));
+	return upt_imagerepo_match(&job->director, &job->image, config->hardware_id,
+		counted.name[0] != '\0' ? &counted : NULL, err);
+}
+
+/* All assignments are matched, also those that are installed already: the Primary vouches for all of them. */
+enum upt_code
+upt_primary_verify_images(struct upt_primary *p, struct upt_err *err)
+{
+	bool changed;
+
+	UPT_TRY(upt_refresh(p->image, &p->image_feed, p->now, &changed, err));
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		enum upt_code code = match(p, &p->jobs[i], err);
+
+		if (code != UPT_OK)
+			return upt_wrap(err, code, "ECU %s", p->jobs[i].ecu->config->serial);
+	}
+	return UPT_OK;
+}
+
+static struct upt_trust_policy
+trust_policy(struct upt_primary *p, enum upt_repo repo)
+{
+	bool ota = p->config->profile == UPT_PROFILE_OTA;
+	bool director = repo == UPT_REPO_DIRECTOR;
+
+	return (struct upt_trust_policy){
+		.repo = repo,
+		.limits = director ? p->config->director.limits : p->config->image.limits,
+		.allow_targets_only = ota && director,
+		.allow_canonical_hashes = ota,
+		.require_snapshot_hash = true,
+		.delegations_in_folder = ota,
+		.check_rules = director ? upt_director_check_rules : NULL,
+		.rules_ctx = director ? &p->vehicle : NULL,
+	};
+}
+
+enum upt_code
+upt_primary_begin_cycle(struct upt_primary *p, struct upt_err *err)
+{
+	struct upt_trust_policy director = trust_policy(p, UPT_REPO_DIRECTOR);
+	struct upt_trust_policy image = trust_policy(p, UPT_REPO_IMAGE);
+
+	upt_primary_end_cycle(p);
+	UPT_TRY(upt_trusted_set_new(&director, &p->director, err));
+	return upt_trusted_set_new(&image, &p->image, err);
+}
+
+void
+upt_primary_end_cycle(struct upt_primary *p)
+{
+	upt_trusted_set_free(&p->director);
+	upt_trusted_set_free(&p->image);
+	upt_arena_clear(&p->arena);
+	p->assignments = NULL;
+	p->n_assignments = 0;
+	p->jobs = NULL;
+	p->n_jobs = 0;
+}
