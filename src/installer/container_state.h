@@ -1,0 +1,23 @@
+/*
+ * Which version of a containerised application shall run, remembered durably: the engine cannot
+ * tell after a crash which of two containers was proven healthy. Thread-safety: none needed.
+ */
+#ifndef UPT_INSTALLER_CONTAINER_STATE_H
+#define UPT_INSTALLER_CONTAINER_STATE_H
+
+#include "installer/podman.h"
+
+/* Digests as 64 hex characters; "" is none. */
+struct upt_container_state {
+	char current[UPT_PODMAN_DIGEST_HEX + 1];
+	char previous[UPT_PODMAN_DIGEST_HEX + 1];
+};
+
+/* *known is false, and *out empty, when there is no file or it holds something else. UPT_E_IO, ...
+ */
+UPT_NODISCARD enum upt_code upt_container_state_load(
+	const char *path, struct upt_container_state *out, bool *known, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_container_state_save(
+	const char *path, const struct upt_container_state *state, struct upt_err *err);
+
+#endif
