@@ -1,0 +1,112 @@
+#include <getopt.h>
+#include <string.h>
+#include <time.h>
+#include "cli/cli.h"
+
+struct command {
+	const char *name;
+	enum upt_code (*run)(struct upt_cli *cli, struct upt_err *err);
+	const char *text;
+};
+
+static const struct command commands[] = {
+	{"status", upt_cli_status, "what runs, what waits, which metadata is trusted (--json for scripts)"},
+	{"check", upt_cli_check, "verify the metadata of both repositories now; install nothing"},
+	{"update", upt_cli_update, "run one update cycle now"},
+	{"rollback", upt_cli_rollback, "go back to what ran before (--ecu SERIAL; default: the Primary)"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void
+print_help(void)
+{
+	puts("Usage: uptanectl COMMAND [--config DIR] [--json] [--ecu SERIAL]\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].text);
+	puts("\n  -c, --config DIR   folder of uptaned.conf (default /etc/uptaned)\n"
+	     "  -j, --json         machine-readable output (status)\n"
+	     "  -e, --ecu SERIAL   which ECU (rollback)\n"
+	     "  -h, --help         this text\n"
+	     "  -V, --version      version\n\n"
+	     "Exit codes are those of uptaned(8).");
+}
+
+static int64_t
+system_clock(void *ctx)
+{
+	(void)ctx;
+	return (int64_t)time(NULL);
+}
+
+enum upt_code
+upt_cli_primary(struct upt_cli *cli, struct upt_primary **out, struct upt_err *err)
+{
+	struct upt_primary_options options = {
+		.config = &cli->config, .log = &cli->log, .clock = system_clock};
+
+	return upt_primary_new(&options, out, err);
+}
+
+/* Parses options; *command is NULL when help or version was all that was asked for. */
+static enum upt_code
+parse(int argc, char **argv, struct upt_cli *cli, const struct command **command, struct upt_err *err)
+{
+	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+		{"json", no_argument, NULL, 'j'}, {"ecu", required_argument, NULL, 'e'},
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+	int c;
+
+	*command = NULL;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "c:je:hV", longs, NULL)) != -1) {
+		if (c == 'c') {
+			cli->config_dir = optarg;
+		} else if (c == 'j') {
+			cli->json = true;
+		} else if (c == 'e') {
+			cli->ecu = optarg;
+		} else if (c == 'h') {
+			print_help();
+			return UPT_OK;
+		} else if (c == 'V') {
+			puts("uptanectl " UPT_VERSION);
+			return UPT_OK;
+		} else {
+			return upt_fail(err, UPT_E_USAGE, "unknown option or missing argument: %s",
+				argv[optind - 1]);
+		}
+	}
+	if (optind + 1 != argc)
+		return upt_fail(err, UPT_E_USAGE, "%s (see --help)",
+			optind == argc ? "give a command" : "more than one command");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(commands[i].name, argv[optind]) == 0)
+			*command = &commands[i];
+	}
+	if (*command == NULL)
+		return upt_fail(err, UPT_E_USAGE, "unknown command '%s' (see --help)", argv[optind]);
+	return UPT_OK;
+}
+
+int
+upt_uptanectl_main(int argc, char **argv)
+{
+	struct upt_cli cli = {.config_dir = "/etc/uptaned",
+		.log = {.stream = stderr, .name = "uptanectl", .level = UPT_LOG_INFO}};
+	const struct command *command;
+	struct upt_err err = {0};
+	enum upt_code code = parse(argc, argv, &cli, &command, &err);
+
+	if (code == UPT_OK && command != NULL) {
+		code = upt_config_load(cli.config_dir, &cli.config, &err);
+		if (code == UPT_OK)
+			code = command->run(&cli, &err);
+		upt_config_clear(&cli.config);
+	}
+	if (code == UPT_E_USAGE)
+		upt_log(&cli.log, UPT_LOG_ERROR, "%s", err.message);
+	else if (code != UPT_OK)
+		upt_log_err(&cli.log, UPT_LOG_ERROR, &err, "%s", command != NULL ? command->name : "start");
+	return upt_code_exit(code);
+}

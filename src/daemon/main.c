@@ -1,0 +1,7 @@
+#include "daemon/uptaned.h"
+
+int
+main(int argc, char **argv)
+{
+	return upt_uptaned_main(argc, argv);
+}
