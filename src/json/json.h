@@ -15,6 +15,8 @@
 #define UPT_JSON_MAX_DEPTH 32
 #define UPT_JSON_MAX_INTEGER ((uint64_t)9007199254740991) /* 2^53 - 1 */
 #define UPT_JSON_MAX_TOP 16
+/* Combining marks in a row: "Stream-Safe Text Format" of UAX #15, so that NFC needs no memory. */
+#define UPT_JSON_MAX_MARKS 30
 
 /* How the signed bytes of `signed` are spelt: WIRE facts. Tried in this order by the verifier. */
 enum upt_json_form {
@@ -53,10 +55,11 @@ struct upt_json_doc {
 };
 
 /*
- * Checks text (borrowed; doc points into it). UPT_E_MALFORMED with the byte offset and the reason
- * for anything above, and for a top-level object of more than UPT_JSON_MAX_TOP members;
- * UPT_E_NO_MEMORY. Time is linear, but for unsorted keys (n log n); memory is O(depth) for sorted
- * keys and proportional to the members of the largest unsorted object else.
+ * Checks text (borrowed; doc points into it). UPT_E_MALFORMED with "byte OFFSET: reason" (counted
+ * from 0) for anything above, and for a top-level object of more than UPT_JSON_MAX_TOP members;
+ * UPT_E_NO_MEMORY. doc is empty unless the result is UPT_OK. Time is linear, but for unsorted keys
+ * (n log n, and once more over the bytes of each such object); memory is O(depth) for sorted keys,
+ * and 16 bytes for each member of the largest unsorted object else.
  */
 UPT_NODISCARD enum upt_code upt_json_check(
 	struct upt_span text, struct upt_json_doc *doc, struct upt_err *err);
@@ -66,7 +69,10 @@ const struct upt_json_facts *upt_json_top(const struct upt_json_doc *doc, const 
 
 /*
  * Appends the canonical text (keys sorted by their decoded UTF-8 bytes, no white space) of a checked
- * value to out. UPT_E_NO_MEMORY.
+ * value to out. In the form UPT_JSON_OLPC, a string with control characters gives a text that is no
+ * JSON. UPT_E_NO_MEMORY; UPT_E_MALFORMED for a value no check let through, as far as it is noticed;
+ * out keeps its length then. Time is linear for each level of nesting; memory is 8 bytes for each
+ * member of the objects that are open at once, and 8 more while an object is sorted.
  */
 UPT_NODISCARD enum upt_code upt_json_canonical(
 	struct upt_span value, enum upt_json_form form, struct upt_buf *out, struct upt_err *err);

@@ -73,7 +73,7 @@ upt_json_nfc_check(struct upt_json_nfc *nfc, struct upt_span raw, const char **r
 	}
 	if (uninorm_filter_flush(nfc->filter) != 0)
 		return UPT_E_NO_MEMORY;
-	/* A character that was merged into another one is never given back. */
+	/* What the normaliser swallowed was not its own normal form. */
 	if (nfc->pending != 0)
 		nfc->differs = true;
 	*reason = fault(nfc);

@@ -11,8 +11,6 @@ struct uninorm_filter;
 
 /* Characters below this are their own NFC and combine with nothing in front of them. */
 #define UPT_JSON_NFC_FIRST 0x300u
-/* Marks in a row: "Stream-Safe Text Format" of UAX #15. Bounds what the normaliser holds back. */
-#define UPT_JSON_MAX_MARKS 30u
 
 /* {0} is ready; one serves any number of strings. */
 struct upt_json_nfc {

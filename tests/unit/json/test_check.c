@@ -165,6 +165,7 @@ refuses_what_no_string_may_hold(void **state)
 	assert_refused(TEXT("\"\\\0\""), "byte 1: unknown escape");
 	assert_refused(TEXT("\"\\N\""), "byte 1: unknown escape");
 	assert_refused(TEXT("\"\\u12\""), "byte 1: \\u without four hex digits");
+	assert_refused(TEXT("\"\\u123"), "byte 1: \\u without four hex digits");
 	assert_refused(TEXT("\"\\u12g4\""), "byte 1: \\u without four hex digits");
 }
 

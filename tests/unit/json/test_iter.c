@@ -143,6 +143,8 @@ a_stale_sub_iterator_leaves_the_parent_alone(void **state)
 	assert_false(upt_json_next(&it));
 	while (upt_json_next(&stale))
 		;
+	assert_null(it.after);
+	assert_int_equal(upt_json_value(&it).len, 0);
 	assert_false(upt_json_next(&it));
 	assert_null(it.value);
 }

@@ -78,6 +78,21 @@ keys_equal_by_decoded_value(void **state)
 	assert_false(upt_json_string_is(&it, "a\\/b"));
 }
 
+/* A character of four bytes against a string that ends earlier, and its memory with it. */
+static void
+a_key_is_not_compared_behind_the_other_string(void **state)
+{
+	struct upt_json_iter it = upt_json_iter(TEXT("{\"\\ud83d\\ude97\":0}"));
+	char *empty = calloc(1, 1);
+
+	(void)state;
+	assert_non_null(empty);
+	assert_true(upt_json_next(&it));
+	assert_false(upt_json_key_is(&it, empty));
+	assert_true(upt_json_key_is(&it, "\xf0\x9f\x9a\x97"));
+	free(empty);
+}
+
 /* -1, 0 or 1 both ways round. */
 static void
 assert_order(struct upt_span a, struct upt_span b, int expected)
@@ -194,6 +209,7 @@ main(void)
 		cmocka_unit_test(escapes_are_decoded_into_the_arena),
 		cmocka_unit_test(unchecked_escapes_stay_within_the_copy),
 		cmocka_unit_test(keys_equal_by_decoded_value),
+		cmocka_unit_test(a_key_is_not_compared_behind_the_other_string),
 		cmocka_unit_test(strings_order_by_decoded_bytes),
 		cmocka_unit_test(every_character_reads_as_it_was_spelt),
 		cmocka_unit_test(word_steps_find_the_first_special_byte),
