@@ -92,12 +92,12 @@ upt_key_method_find(enum upt_key_kind kind, struct upt_span name)
 const struct upt_key_method *
 upt_key_method_default(enum upt_key_kind kind)
 {
-	size_t i = 0;
-
-	assert(kind != UPT_KEY_NONE);
-	while (key_methods[i].kind != kind)
-		i++;
-	return &key_methods[i];
+	for (size_t i = 0; i < N_ROWS(key_methods); i++) {
+		if (key_methods[i].kind == kind)
+			return &key_methods[i];
+	}
+	assert(false);
+	return NULL;
 }
 
 enum upt_hash_alg

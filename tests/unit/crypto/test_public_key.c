@@ -573,8 +573,8 @@ broken_pem_is_malformed(void **state)
 		"-----BEGIN PUBLIC KEY-----\nMFkw\n",
 		"-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n",
 		"-----BEGIN PUBLIC KEY-----\nMF w\n-----END PUBLIC KEY-----\n",
-		"-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\n\nMFkw\n"
-		"-----END PUBLIC KEY-----\n",
+		("-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\n\nMFkw\n"
+		 "-----END PUBLIC KEY-----\n"),
 		"-----BEGIN CERTIFICATE-----\nMFkw\n-----END CERTIFICATE-----\n",
 		"-----BEGIN RSA PUBLIC KEY-----\nMFkw\n-----END RSA PUBLIC KEY-----\n",
 		"3059301306072a8648ce3d020106082a8648ce3d030107034200",
