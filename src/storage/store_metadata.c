@@ -56,8 +56,7 @@ read_blob(const struct upt_store *store, const struct blob_place *place, struct 
 	return UPT_OK;
 }
 
-/* Runs the INSERT of a row with a zeroblob and fills it, in one transaction. */
-/* Inside the caller's transaction: the row first, then its bytes. */
+/* Inside the caller's transaction: the row with its zeroblob first, then its bytes. */
 static enum upt_code
 save_blob(const struct upt_store *store, struct upt_query *q, struct blob_place *place,
 	struct upt_span bytes, struct upt_err *err)

@@ -226,32 +226,48 @@ immutable_uri(const char *path, struct upt_buf *out, struct upt_err *err)
 	return upt_buf_printf(out, err, "?immutable=1");
 }
 
-/*
- * On a read-only file system SQLite cannot make the shared-memory file of the journal, and nobody
- * can write, so without a journal the database may be read as it lies there.
- */
-static bool
-is_frozen(const struct upt_store *store)
+/* Bytes of the database's companion; 0 when there is none. */
+static off_t
+companion_size(const struct upt_store *store, const char *name)
 {
-	struct statvfs vfs;
 	struct stat st;
 
+	return fstatat(store->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_size : 0;
+}
+
+/*
+ * On a read-only file system SQLite cannot make the shared-memory file of the journal. Nobody can
+ * write there, so a database without a journal may be read as it lies (*frozen); with one it would
+ * tell what was true before the last commits.
+ */
+static enum upt_code
+check_frozen(const struct upt_store *store, bool *frozen, struct upt_err *err)
+{
+	bool journal = companion_size(store, DB_NAME "-wal") > 0;
+	struct statvfs vfs;
+
+	*frozen = false;
 	if (fstatvfs(store->dir_fd, &vfs) != 0 || (vfs.f_flag & ST_RDONLY) == 0)
-		return false;
-	return fstatat(store->dir_fd, DB_NAME "-wal", &st, 0) != 0 ? errno == ENOENT
-								   : st.st_size == 0;
+		return UPT_OK;
+	if (journal && companion_size(store, DB_NAME "-shm") == 0)
+		return upt_fail(err, UPT_E_PERMISSION,
+			"%s has a journal to replay, but its file system is read-only",
+			store->path);
+	*frozen = !journal;
+	return UPT_OK;
 }
 
 static enum upt_code
 open_for_reading(struct upt_store *store, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf uri = {0};
-	bool there;
+	bool there, frozen;
 
 	UPT_TRY(check_file(store, &there, err));
 	if (!there)
 		return upt_fail(err, UPT_E_NOT_FOUND, "there is no %s yet", store->path);
-	if (is_frozen(store)) {
+	UPT_TRY(check_frozen(store, &frozen, err));
+	if (frozen) {
 		UPT_TRY(immutable_uri(store->path, &uri, err));
 		UPT_TRY(open_connection(store, (const char *)uri.data,
 			SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err));
