@@ -229,7 +229,7 @@ fetch_with_retries(struct upt_exchange *x, struct download *d, struct upt_err *e
 			credited = d->position;
 			upt_retry_start(&retry);
 		}
-	} while (upt_retry_wait(&retry, x, true, &code, err));
+	} while (upt_retry_wait(&retry, x, &code, err));
 	return code;
 }
 

@@ -181,11 +181,7 @@ keep_error_text(struct upt_exchange *x, const char *data, size_t len)
 	if (upt_buf_append(&x->answer.error_text, data, keep, &x->fault) != UPT_OK)
 		return 0;
 	x->error_bytes += len;
-	if (x->error_bytes > UPT_HTTP_ERROR_BODY_MAX_BYTES + x->max_error_bytes) {
-		x->cut = true;
-		return 0;
-	}
-	return len;
+	return x->error_bytes - x->answer.error_text.len > UPT_HTTP_ERROR_BODY_MAX_BYTES ? 0 : len;
 }
 
 static size_t
@@ -225,13 +221,27 @@ on_body(char *data, size_t size, size_t n, void *ctx)
 	return is_success(x) ? deliver(x, data, len) : keep_error_text(x, data, len);
 }
 
-/* The connection stands and the request goes out: only now the server's silence counts. */
+bool
+upt_exchange_is_idempotent(const struct upt_exchange *x)
+{
+	return strcmp(x->method, "POST") != 0 && strcmp(x->method, "PATCH") != 0;
+}
+
+/*
+ * The connection stands and the request goes out: only now the server's silence counts. A second
+ * call is libcurl's own retry on a fresh connection, when one used before ended without a reply;
+ * the server may have acted already.
+ */
 static int
 on_request(void *ctx, char *peer, char *local, int peer_port, int local_port)
 {
 	struct upt_exchange *x = ctx;
 
 	(void)peer, (void)local, (void)peer_port, (void)local_port;
+	if (x->answer.request_sent && !upt_exchange_is_idempotent(x)) {
+		upt_fail(&x->fault, UPT_E_NETWORK, "the connection ended without a reply");
+		return CURL_PREREQFUNC_ABORT;
+	}
 	x->answer.request_sent = true;
 	x->quiet_since_ms = upt_http_now_ms();
 	return CURL_PREREQFUNC_OK;
@@ -324,7 +334,6 @@ set_connection(struct upt_exchange *x)
 
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_REDIR_PROTOCOLS_STR, "");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
@@ -568,7 +577,7 @@ start_over(struct upt_exchange *x)
 	memset(&x->speed, 0, sizeof(x->speed));
 	x->skip_bytes = x->header_bytes = x->error_bytes = x->uploaded_bytes = 0;
 	x->quiet_since_ms = 0;
-	x->head_done = x->cut = false;
+	x->head_done = false;
 	memset(&x->fault, 0, sizeof(x->fault));
 	x->curl_text[0] = '\0';
 }

@@ -12,7 +12,7 @@
 #define UPT_HTTP_HEADERS_MAX_BYTES ((uint64_t)64 * 1024)
 /* Kept of the body of a reply that is no success. */
 #define UPT_HTTP_ERROR_TEXT_MAX_BYTES ((size_t)4096)
-/* Read of it, so that the connection can be used again. */
+/* Read after that, so that the connection can be used again. */
 #define UPT_HTTP_ERROR_BODY_MAX_BYTES ((uint64_t)64 * 1024)
 
 struct upt_exchange;
@@ -58,7 +58,7 @@ struct upt_exchange {
 	struct upt_speed speed;
 	uint64_t header_bytes, error_bytes;
 	uint64_t quiet_since_ms, uploaded_bytes;
-	bool head_done, cut;
+	bool head_done;
 	struct upt_err fault; /* the first one; what libcurl says of it afterwards adds nothing */
 	char curl_text[CURL_ERROR_SIZE];
 };
@@ -73,6 +73,8 @@ UPT_NODISCARD enum upt_code upt_exchange_run(struct upt_exchange *x, struct upt_
 /* For head: a field of the reply's header, or NULL; valid while head runs. */
 const char *upt_exchange_header(const struct upt_exchange *x, const char *name);
 void upt_exchange_clear(struct upt_exchange *x);
+/* A request that does no harm when the server gets it twice. */
+bool upt_exchange_is_idempotent(const struct upt_exchange *x);
 
 /* upt_fail for a reply that is no success, with the start of its text in the message. */
 enum upt_code

@@ -128,6 +128,20 @@ append_body(void *ctx, struct upt_span chunk, struct upt_err *err)
 	return upt_buf_append(ctx, chunk.data, chunk.len, err);
 }
 
+/* One request with its retries. */
+static enum upt_code
+run_with_retries(struct upt_exchange *x, struct upt_err *err)
+{
+	struct upt_retry retry;
+	enum upt_code code;
+
+	upt_retry_start(&retry);
+	do {
+		code = upt_exchange_run(x, err);
+	} while (upt_retry_wait(&retry, x, &code, err));
+	return code;
+}
+
 /* Before the body of each try: forget an earlier try's, and grow once for an announced length,
  * which is not above the limit when it is used. */
 static enum upt_code
@@ -194,14 +208,8 @@ upt_http_get(struct upt_http *http, const char *url, size_t max_bytes, struct up
 		.sink = append_body,
 		.ctx = &body,
 	};
-	struct upt_retry retry;
-	enum upt_code code;
 
-	upt_retry_start(&retry);
-	do {
-		code = upt_exchange_run(&x, err);
-	} while (upt_retry_wait(&retry, &x, true, &code, err));
-	UPT_TRY(code);
+	UPT_TRY(run_with_retries(&x, err));
 	UPT_TRY(check_document_status(&x, err));
 	upt_buf_move(out, &body);
 	return UPT_OK;
@@ -232,21 +240,6 @@ is_known_method(const char *method)
 	       strcmp(method, "PATCH") == 0;
 }
 
-/* One request with its retries. */
-static enum upt_code
-send_with_retries(struct upt_exchange *x, struct upt_err *err)
-{
-	bool idempotent = strcmp(x->method, "POST") != 0 && strcmp(x->method, "PATCH") != 0;
-	struct upt_retry retry;
-	enum upt_code code;
-
-	upt_retry_start(&retry);
-	do {
-		code = upt_exchange_run(x, err);
-	} while (upt_retry_wait(&retry, x, idempotent, &code, err));
-	return code;
-}
-
 /* The same request once more where the server says it lives now, if that is still the same server.
  */
 static enum upt_code
@@ -254,7 +247,7 @@ send_following_once(struct upt_exchange *x, struct upt_err *err)
 {
 	upt_cleanup(upt_free_ptr) char *target = NULL;
 	const char *url = x->url;
-	enum upt_code code = send_with_retries(x, err);
+	enum upt_code code = run_with_retries(x, err);
 
 	if (code != UPT_OK || !keeps_method(x->answer.status) || x->answer.redirect_url == NULL ||
 		!upt_url_same_origin(url, x->answer.redirect_url))
@@ -262,7 +255,7 @@ send_following_once(struct upt_exchange *x, struct upt_err *err)
 	target = x->answer.redirect_url;
 	x->answer.redirect_url = NULL;
 	x->url = target;
-	code = send_with_retries(x, err);
+	code = run_with_retries(x, err);
 	x->url = url;
 	return code;
 }

@@ -16,8 +16,10 @@ upt_retry_start(struct upt_retry *retry)
  * did not act. An engine behind a Unix socket that failed fails again, and says so at once.
  */
 static bool
-is_worth_it(const struct upt_exchange *x, bool idempotent, enum upt_code code)
+is_worth_it(const struct upt_exchange *x, enum upt_code code)
 {
+	bool idempotent = upt_exchange_is_idempotent(x);
+
 	if (x->http->unix_socket != NULL)
 		return false;
 	if (code == UPT_E_NETWORK)
@@ -62,10 +64,10 @@ sleep_ms(const struct upt_http *http, uint64_t ms)
 }
 
 bool
-upt_retry_wait(struct upt_retry *retry, const struct upt_exchange *x, bool idempotent,
-	enum upt_code *code, struct upt_err *err)
+upt_retry_wait(struct upt_retry *retry, const struct upt_exchange *x, enum upt_code *code,
+	struct upt_err *err)
 {
-	if (!is_worth_it(x, idempotent, *code))
+	if (!is_worth_it(x, *code))
 		return false;
 	/* Bounded as a whole: no new try once a request's whole time is over. */
 	if (retry->n >= UPT_HTTP_N_RETRIES ||

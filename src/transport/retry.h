@@ -19,7 +19,7 @@ struct upt_retry {
 void upt_retry_start(struct upt_retry *retry);
 /* True when x, that ended with code, shall run again: the pause is over. False with *code changed
  * to UPT_E_CANCELLED when that ended the pause; a final failure says after how many tries. */
-bool upt_retry_wait(struct upt_retry *retry, const struct upt_exchange *x, bool idempotent,
-	enum upt_code *code, struct upt_err *err);
+bool upt_retry_wait(struct upt_retry *retry, const struct upt_exchange *x, enum upt_code *code,
+	struct upt_err *err);
 
 #endif

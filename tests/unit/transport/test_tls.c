@@ -1,0 +1,287 @@
+/* Whom the client trusts, and to whom it shows its own certificate. */
+#include "fixture.h"
+
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "pki.h"
+
+static void
+start(struct fixture *f, bool client_required, int tls_version)
+{
+	server_stop(&f->server);
+	f->server = server_start(&(struct server_options){
+		.cert = fixture_path(f, "server.pem"),
+		.key = fixture_path(f, "server.key"),
+		.client_ca = fixture_path(f, "ca.pem"),
+		.client_required = client_required,
+		.tls_version = tls_version,
+	});
+}
+
+static void
+trust(struct fixture *f, const char *ca, const char *cert, const char *key)
+{
+	f->config.ca_path = fixture_path(f, ca);
+	f->config.cert_path = cert != NULL ? fixture_path(f, cert) : NULL;
+	f->config.key_path = key != NULL ? fixture_path(f, key) : NULL;
+	fixture_new_client(f);
+}
+
+static void
+mutual_tls_works_and_reuses_its_connection(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, true, 0);
+	trust(f, "ca.pem", "client.pem", "client.key");
+	assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
+	assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
+	assert_code(fixture_get(f, "/404", 100), UPT_E_ABSENT, &f->err);
+	assert_int_equal(server_seen(f->server).n_client_certificates, 3);
+	assert_int_equal(upt_http_get_stats(f->http).n_connections, 1);
+}
+
+static void
+server_of_another_authority_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, false, 0);
+	trust(f, "other-ca.pem", NULL, NULL);
+	assert_code(fixture_get(f, "/ok", 100), UPT_E_TLS, &f->err);
+	assert_says(f, "TLS with https://127.0.0.1:");
+	assert_out(f, "before");
+	/* No second try: it would find the same stranger. */
+	assert_int_equal(server_seen(f->server).n_connections, 1);
+	trust(f, "ca.pem", NULL, NULL);
+	assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
+}
+
+static void
+server_of_another_name_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	f->server = server_start(&(struct server_options){
+		.cert = fixture_path(f, "wrong-name.pem"),
+		.key = fixture_path(f, "wrong-name.key"),
+	});
+	trust(f, "ca.pem", NULL, NULL);
+	assert_code(fixture_get(f, "/ok", 100), UPT_E_TLS, &f->err);
+	assert_int_equal(server_seen(f->server).n_requests, 0);
+}
+
+static void
+client_without_a_certificate_is_told_so(void **state)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		start(f, true, versions[i]);
+		trust(f, "ca.pem", NULL, NULL);
+		assert_code(fixture_get(f, "/ok", 100), UPT_E_TLS, &f->err);
+		assert_says(f, "alert");
+		assert_out(f, i == 0 ? "before" : "hello");
+		assert_int_equal(server_seen(f->server).n_connections, 1);
+		trust(f, "ca.pem", "other-client.pem", "other-client.key");
+		assert_code(fixture_get(f, "/ok", 100), UPT_E_TLS, &f->err);
+		trust(f, "ca.pem", "client.pem", "client.key");
+		assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
+	}
+}
+
+static void
+old_tls_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, false, TLS1_1_VERSION);
+	trust(f, "ca.pem", NULL, NULL);
+	assert_code(fixture_get(f, "/ok", 100), UPT_E_TLS, &f->err);
+	start(f, false, TLS1_2_VERSION);
+	assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
+}
+
+static void
+server_that_hangs_up_in_the_handshake_is_a_network_failure(void **state)
+{
+	struct fixture *f = *state;
+	char url[128];
+
+	/* A plain server reads the hello, finds no request in it, and closes. */
+	f->server = server_start(&(struct server_options){0});
+	trust(f, "ca.pem", NULL, NULL);
+	snprintf(url, sizeof(url), "https://%s", server_url(f->server, "/ok") + strlen("http://"));
+	f->config.connect_timeout_ms = 200;
+	fixture_new_client(f);
+	assert_code(upt_http_get(f->http, url, 100, &f->out, &f->err), UPT_E_NETWORK, &f->err);
+	assert_out(f, "before");
+}
+
+static enum upt_code
+count_bytes(void *ctx, struct upt_span chunk, struct upt_err *err)
+{
+	uint64_t *n = ctx;
+
+	(void)err;
+	*n += chunk.len;
+	return UPT_OK;
+}
+
+static enum upt_code
+download(struct fixture *f, const char *path, uint64_t *n)
+{
+	struct upt_http_download want = {
+		.url = server_url(f->server, path),
+		.total_bytes = FILE_SIZE,
+		.sink = count_bytes,
+		.ctx = n,
+	};
+
+	*n = 0;
+	return upt_http_download(f->http, &want, &f->err);
+}
+
+static void
+redirect_target_of_another_origin_sees_no_certificate(void **state)
+{
+	struct fixture *f = *state;
+	struct server *storage;
+	uint64_t n;
+
+	start(f, true, 0);
+	storage = server_start(&(struct server_options){
+		.cert = fixture_path(f, "server.pem"),
+		.key = fixture_path(f, "server.key"),
+		.client_ca = fixture_path(f, "ca.pem"),
+	});
+	trust(f, "ca.pem", "client.pem", "client.key");
+	server_set_target(f->server, server_url(storage, "/file"));
+	assert_code(download(f, "/hop/0", &n), UPT_OK, &f->err);
+	assert_int_equal(n, FILE_SIZE);
+	assert_int_equal(server_seen(f->server).n_client_certificates, 1);
+	assert_int_equal(server_seen(storage).n_requests, 1);
+	assert_int_equal(server_seen(storage).n_client_certificates, 0);
+	/* Asked for directly it would have got one: the client trusts its caller's choice. */
+	assert_code(upt_http_get(f->http, server_url(storage, "/ok"), 100, &f->out, &f->err),
+		UPT_OK, &f->err);
+	assert_int_equal(server_seen(storage).n_client_certificates, 1);
+	/* And back home by a redirect of the stranger. */
+	server_set_target(f->server, server_url(storage, "/hop/0"));
+	server_set_target(storage, server_url(f->server, "/file"));
+	assert_code(download(f, "/hop/0", &n), UPT_OK, &f->err);
+	assert_int_equal(server_seen(f->server).n_client_certificates, 3);
+	assert_int_equal(server_seen(storage).n_client_certificates, 1);
+	server_stop(&storage);
+}
+
+static void
+redirect_from_https_to_http_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct server *plain = server_start(&(struct server_options){0});
+	uint64_t n;
+
+	start(f, false, 0);
+	trust(f, "ca.pem", NULL, NULL);
+	server_set_target(f->server, server_url(plain, "/file"));
+	assert_code(download(f, "/hop/0", &n), UPT_E_SERVER, &f->err);
+	assert_says(f, "refused redirect to http://");
+	assert_int_equal(n, 0);
+	assert_int_equal(server_seen(plain).n_requests, 0);
+	server_set_target(f->server, server_url(f->server, "/file"));
+	assert_code(download(f, "/hop/0", &n), UPT_OK, &f->err);
+	server_stop(&plain);
+}
+
+static void
+wrong_files_are_configuration_errors(void **state)
+{
+	static const struct {
+		const char *ca, *cert, *key, *named;
+	} cases[] = {
+		{"missing.pem", NULL, NULL, "missing.pem"},
+		{"ca.key", NULL, NULL, "ca.key"}, /* PEM, but no certificate */
+		{"junk.pem", NULL, NULL, "junk.pem"},
+		{"broken.pem", NULL, NULL, "broken.pem"},
+		{".", NULL, NULL, "regular"},
+		{"ca.pem", "client.pem", NULL, "needs its key"},
+		{"ca.pem", NULL, "client.key", "needs its key"},
+		{"ca.pem", "missing.pem", "client.key", "missing.pem"},
+		{"ca.pem", "client.pem", "missing.key", "missing.key"},
+		{"ca.pem", "client.pem", "client.pem", "client.pem"},
+		{"ca.pem", "client.pem", "server.key", "server.key"},
+		{"ca.pem", "client.pem", "locked.key", "unencrypted"},
+	};
+	struct fixture *f = *state;
+
+	upt_http_free(&f->http);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct upt_http *http = (struct upt_http *)f;
+		f->config.ca_path = fixture_path(f, cases[i].ca);
+		f->config.cert_path = cases[i].cert ? fixture_path(f, cases[i].cert) : NULL;
+		f->config.key_path = cases[i].key ? fixture_path(f, cases[i].key) : NULL;
+		assert_code(upt_http_new(&f->config, &http, &f->err), UPT_E_CONFIG, &f->err);
+		assert_says(f, cases[i].named);
+		assert_null(http);
+	}
+	trust(f, "ca.pem", "client.pem", "client.key");
+	assert_non_null(f->http);
+}
+
+static void
+write_file(struct fixture *f, const char *name, const char *text)
+{
+	FILE *file = fopen(fixture_path(f, name), "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static int
+setup_with_junk(void **state)
+{
+	struct fixture *f;
+
+	fixture_setup_tls(state);
+	f = *state;
+	write_file(f, "junk.pem", "no certificate at all\n");
+	write_file(f, "broken.pem",
+		"-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n");
+	return 0;
+}
+
+static int
+teardown_with_junk(void **state)
+{
+	struct fixture *f = *state;
+
+	unlink(fixture_path(f, "junk.pem"));
+	unlink(fixture_path(f, "broken.pem"));
+	return fixture_teardown(state);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup_tls, fixture_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(mutual_tls_works_and_reuses_its_connection),
+		CASE(server_of_another_authority_is_refused),
+		CASE(server_of_another_name_is_refused),
+		CASE(client_without_a_certificate_is_told_so),
+		CASE(old_tls_is_refused),
+		CASE(server_that_hangs_up_in_the_handshake_is_a_network_failure),
+		CASE(redirect_target_of_another_origin_sees_no_certificate),
+		CASE(redirect_from_https_to_http_is_refused),
+		cmocka_unit_test_setup_teardown(
+			wrong_files_are_configuration_errors, setup_with_junk, teardown_with_junk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
