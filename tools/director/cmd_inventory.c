@@ -136,8 +136,6 @@ print_ecus(struct director *d, const char *vehicle, struct upt_err *err)
 	upt_cleanup(db_finish) sqlite3_stmt *row = NULL;
 	bool more = false;
 
-	(void)printf("  %-16s %-13s %-26s %6s %-24s %s\n", "ECU", "HARDWARE", "INSTALLED", "REPORT",
-		"ASSIGNED", "STATE");
 	UPT_TRY(db_query(&d->db, &row, err, ECU_QUERY, DB_ARGS(db_text(vehicle))));
 	UPT_TRY(db_step(row, &more, err));
 	while (more) {
@@ -382,8 +380,9 @@ show(struct director *d, const char *vehicle, cJSON *vehicles, struct upt_err *e
 	UPT_TRY(db_query(&d->db, &row, err, VEHICLE_QUERY, DB_ARGS(db_text(vehicle))));
 	UPT_TRY(db_step(row, &more, err));
 	while (more) {
-		if (vehicles == NULL && n > 0)
-			(void)putchar('\n');
+		if (vehicles == NULL && n == 0)
+			(void)printf("  %-16s %-13s %-26s %6s %-24s %s\n", "ECU", "HARDWARE",
+				"INSTALLED", "REPORT", "ASSIGNED", "STATE");
 		n++;
 		UPT_TRY(vehicles != NULL ? add_vehicle(d, vehicles, row, err)
 					 : print_vehicle(d, row, err));

@@ -103,14 +103,12 @@ resolve(const char *text, struct addrinfo **out, struct upt_err *err)
 }
 
 static enum upt_code
-open_socket(const char *text, int *out, struct upt_err *err)
+open_socket(const char *text, const struct addrinfo *address, int *out, struct upt_err *err)
 {
-	upt_cleanup(free_addresses) struct addrinfo *address = NULL;
 	upt_cleanup(upt_close_fd) int fd = -1;
 	int one = 1;
 
 	*out = -1;
-	UPT_TRY(resolve(text, &address, err));
 	fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return upt_fail_errno(err, errno, "socket");
@@ -214,10 +212,12 @@ run(int argc, char **argv, struct upt_err *err)
 	upt_cleanup(director_close) struct director d = {0};
 	upt_cleanup(tls_files_clear) struct tls_files files = {0};
 	upt_cleanup(upt_close_fd) int signal_fd = -1;
+	upt_cleanup(free_addresses) struct addrinfo *address = NULL;
 	upt_cleanup(http_free) struct http_server *server = NULL;
 	int listen_fd = -1;
 
 	UPT_TRY(read_options(argc, argv, &o, &timeout_s, err));
+	UPT_TRY(resolve(o.listen, &address, err));
 	const struct upt_log log = {.stream = stderr,
 		.name = "uptane-director",
 		.level = o.verbose ? UPT_LOG_DEBUG : UPT_LOG_INFO};
@@ -225,7 +225,7 @@ run(int argc, char **argv, struct upt_err *err)
 	UPT_TRY(director_open(&d, o.dir, err));
 	UPT_TRY(director_load_keys(&d, err));
 	UPT_TRY(read_tls_files(&o, &files, err));
-	UPT_TRY(open_socket(o.listen, &listen_fd, err));
+	UPT_TRY(open_socket(o.listen, address, &listen_fd, err));
 	enum upt_code code = get_port(listen_fd, &port, err);
 	if (code != UPT_OK) {
 		close(listen_fd);

@@ -117,6 +117,20 @@ load_key(struct director *d, enum role role, struct upt_err *err)
 }
 
 enum upt_code
+director_load_other_keys(struct director *d, enum role lost, struct upt_err *err)
+{
+	forget_keys(d);
+	for (int i = 0; i < N_ROLES; i++) {
+		enum upt_code code = i == (int)lost ? UPT_OK : load_key(d, (enum role)i, err);
+		if (code != UPT_OK) {
+			forget_keys(d);
+			return code;
+		}
+	}
+	return UPT_OK;
+}
+
+enum upt_code
 director_load_keys(struct director *d, struct upt_err *err)
 {
 	int64_t epoch = 0;
@@ -124,14 +138,7 @@ director_load_keys(struct director *d, struct upt_err *err)
 	UPT_TRY(director_get_setting(d, "key_epoch", &epoch, err));
 	if (epoch == d->key_epoch)
 		return UPT_OK;
-	forget_keys(d);
-	for (int i = 0; i < N_ROLES; i++) {
-		enum upt_code code = load_key(d, (enum role)i, err);
-		if (code != UPT_OK) {
-			forget_keys(d);
-			return code;
-		}
-	}
+	UPT_TRY(director_load_other_keys(d, N_ROLES, err));
 	d->key_epoch = epoch;
 	return UPT_OK;
 }

@@ -49,6 +49,9 @@ UPT_NODISCARD enum upt_code
 director_get_lifetime(struct director *d, enum role role, int64_t *out_s, struct upt_err *err);
 /* Brings d->keys up to the database's key_epoch: `rotate` may have run since. */
 UPT_NODISCARD enum upt_code director_load_keys(struct director *d, struct upt_err *err);
+/* Reads all keys but that of lost, which may not be readable (N_ROLES: none). key_epoch stays 0. */
+UPT_NODISCARD enum upt_code
+director_load_other_keys(struct director *d, enum role lost, struct upt_err *err);
 
 /* Root by version, 0: the latest. UPT_E_NOT_FOUND. */
 UPT_NODISCARD enum upt_code
@@ -60,9 +63,10 @@ director_load_root(struct director *d, uint64_t version, struct upt_buf *out, st
 UPT_NODISCARD enum upt_code
 director_renew_root(struct director *d, int64_t now, bool *renewed, struct upt_err *err);
 /*
- * Gives role a new key of the same type and publishes root N+1, signed by the old and the new root
- * key. All vehicles' metadata is signed anew at their next request. The old key file is removed
- * unless keep_old_key. *version: N+1.
+ * Gives role a new key of the root key's type and publishes root N+1, signed by the old and the new
+ * root key. The old key of a role other than root is not needed: it may be lost. All vehicles'
+ * metadata is signed anew at their next request. The old key file is removed unless keep_old_key.
+ * *version: N+1.
  */
 UPT_NODISCARD enum upt_code director_rotate(struct director *d, enum role role, bool keep_old_key,
 	int64_t now, uint64_t *version, struct upt_err *err);

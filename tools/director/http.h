@@ -14,8 +14,9 @@
 #define HTTP_MAX_PER_ADDRESS 128
 #define HTTP_CONNECTION_MEMORY_BYTES ((size_t)32 * 1024) /* headers, per connection */
 #define HTTP_BODIES_MAX_BYTES ((size_t)32 * 1024 * 1024) /* all request bodies held at one time */
-#define HTTP_DISCARD_MAX_BYTES ((size_t)8 * 1024 * 1024) /* read of a body that is refused anyway  \
-							  */
+#define HTTP_DISCARD_MAX_BYTES                                                                     \
+	((size_t)8 * 1024 * 1024) /* read of a body that is refused anyway                         \
+				   */
 #define HTTP_DISCARD_STRANGER_BYTES ((size_t)64 * 1024) /* the same without a good certificate */
 
 struct http_server;

@@ -23,7 +23,11 @@ fail_status(unsigned status, struct upt_err *err)
 	if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) !=
 		GNUTLS_E_SUCCESS)
 		return upt_fail(err, UPT_E_TLS, "the client certificate was refused");
-	return upt_fail(err, UPT_E_TLS, "client certificate: %s", (const char *)text.data);
+	/* GnuTLS ends each sentence with a space. */
+	int len = (int)text.size;
+	while (len > 0 && (text.data[len - 1] == ' ' || text.data[len - 1] == '\0'))
+		len--;
+	return upt_fail(err, UPT_E_TLS, "client certificate: %.*s", len, (const char *)text.data);
 }
 
 /*

@@ -240,22 +240,25 @@ remove_key_file(const struct director *d, const char *file, struct upt_err *err)
 	return UPT_OK;
 }
 
-/* Everything of director_rotate but the transaction's end. old_key: the role's key until now. */
+/* Everything of director_rotate but the transaction's end. old_root: set when role is root. */
 static enum upt_code
-rotate_in_transaction(struct director *d, enum role role, struct upt_private_key **old_key,
+rotate_in_transaction(struct director *d, enum role role, struct upt_private_key **old_root,
 	int64_t now, uint64_t *version, struct upt_buf *bytes, struct upt_err *err)
 {
 	int64_t expires = 0, lifetime_s = 0;
 
 	UPT_TRY(latest_root(d, version, &expires, err));
 	UPT_TRY(director_get_lifetime(d, ROLE_ROOT, &lifetime_s, err));
-	UPT_TRY(director_load_keys(d, err));
+	UPT_TRY(director_load_other_keys(d, role == ROLE_ROOT ? N_ROLES : role, err));
 	*version += 1;
 	expires = now + lifetime_s;
-	*old_key = d->keys[role];
-	d->keys[role] = NULL;
-	UPT_TRY(new_key(d, role, type_for_generate(*old_key), *version, err));
-	UPT_TRY(sign_root(d, *version, expires, role == ROLE_ROOT ? *old_key : NULL, bytes, err));
+	const char *type = type_for_generate(d->keys[ROLE_ROOT]);
+	if (role == ROLE_ROOT) {
+		*old_root = d->keys[ROLE_ROOT];
+		d->keys[ROLE_ROOT] = NULL;
+	}
+	UPT_TRY(new_key(d, role, type, *version, err));
+	UPT_TRY(sign_root(d, *version, expires, *old_root, bytes, err));
 	UPT_TRY(record_root(d, *version, expires, upt_buf_span(bytes), err));
 	return db_run(&d->db, err, "UPDATE setting SET value = value + 1 WHERE name = 'key_epoch'",
 		DB_NO_ARGS);
@@ -267,7 +270,7 @@ director_rotate(struct director *d, enum role role, bool keep_old_key, int64_t n
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 	upt_cleanup(upt_buf_clear) struct upt_buf old_file = {0};
-	upt_cleanup(upt_private_key_free) struct upt_private_key *old_key = NULL;
+	upt_cleanup(upt_private_key_free) struct upt_private_key *old_root = NULL;
 	upt_cleanup(db_rollback) struct db_tx tx = {0};
 
 	*version = 0;
@@ -275,7 +278,7 @@ director_rotate(struct director *d, enum role role, bool keep_old_key, int64_t n
 	UPT_TRY(db_get_bytes(&d->db, &old_file, err, "SELECT file FROM role_key WHERE role = ?",
 		DB_ARGS(db_text(role_name(role)))));
 	uint64_t next = 0;
-	enum upt_code code = rotate_in_transaction(d, role, &old_key, now, &next, &bytes, err);
+	enum upt_code code = rotate_in_transaction(d, role, &old_root, now, &next, &bytes, err);
 	if (code == UPT_OK)
 		code = db_commit(&tx, err);
 	/* keys[] may now differ from what the database says: read them again before the next use.
