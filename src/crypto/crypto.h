@@ -70,7 +70,8 @@ const char *upt_public_key_default_method(const struct upt_public_key *key);
  * (MGF1 with the same hash, any salt length); "ecdsa-sha2-nistp256", "ecdsa" (DER signature over
  * SHA-256); without regard to case.
  * UPT_OK; UPT_E_THRESHOLD when the signature is wrong; UPT_E_UNSUPPORTED when the method is unknown
- * or not one of this key's type; UPT_E_NO_MEMORY or UPT_E_INTERNAL when the library could not tell.
+ * or not one of this key's type; UPT_E_NO_MEMORY or UPT_E_INTERNAL when the library could not tell
+ * and says so; OpenSSL reports some failed allocations as a wrong signature.
  */
 UPT_NODISCARD enum upt_code upt_public_key_verify(const struct upt_public_key *key,
 	struct upt_span method, struct upt_span message, struct upt_span signature, struct upt_err *err);

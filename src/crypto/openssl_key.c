@@ -29,7 +29,7 @@ check_rsa(const EVP_PKEY *pkey, struct upt_err *err)
 
 	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1 ||
 		EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
-		return upt_openssl_fail(err, UPT_E_MALFORMED, "RSA key without its numbers");
+		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot get an RSA key's numbers");
 	bits = (unsigned)BN_num_bits(n);
 	if (bits < UPT_RSA_MIN_BITS || bits > UPT_RSA_MAX_BITS)
 		return upt_fail(err, UPT_E_UNSUPPORTED, "RSA key of %u bits, outside %u to %u",
@@ -64,7 +64,9 @@ check_p256(EVP_PKEY *pkey, struct upt_err *err)
 		return upt_openssl_fail(err, UPT_E_UNSUPPORTED, "curve given by its parameters");
 	/* The point at infinity parses; under it anybody can make signatures that verify. */
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-	if (ctx == NULL || EVP_PKEY_public_check(ctx) != 1)
+	if (ctx == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a key check");
+	if (EVP_PKEY_public_check(ctx) != 1)
 		return upt_openssl_fail(err, UPT_E_MALFORMED, "P-256 key is no point of the curve");
 	/* One key, one spelling: its fingerprint must not depend on the point's compression. */
 	if (EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,

@@ -17,8 +17,9 @@ parse_ed25519(struct upt_span text, EVP_PKEY **out, struct upt_err *err)
 
 	UPT_TRY(upt_ed25519_decode(text, raw, err));
 	*out = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, raw, sizeof(raw));
+	/* Any 32 bytes make such an object: the fault is not the text's. */
 	if (*out == NULL)
-		return upt_openssl_fail(err, UPT_E_MALFORMED, "no ed25519 key");
+		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot take an ed25519 key");
 	return UPT_OK;
 }
 
