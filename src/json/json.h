@@ -115,6 +115,8 @@ bool upt_json_key_is(const struct upt_json_iter *it, const char *s);
 bool upt_json_string_is(struct upt_json_iter *it, const char *s);
 /* Raw text between the quotes of the current string value; false when it is no string. */
 bool upt_json_raw_string(struct upt_json_iter *it, struct upt_span *out);
+/* True when a raw key or string (text between the quotes) decodes to the plain text s. */
+bool upt_json_raw_is(struct upt_span raw, const char *s);
 /* Integer value; false when the current value is no integer. */
 bool upt_json_u64(struct upt_json_iter *it, uint64_t *out);
 /*

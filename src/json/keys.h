@@ -11,9 +11,6 @@
 int upt_json_compare_raw(
 	const uint8_t *a, const uint8_t *a_end, const uint8_t *b, const uint8_t *b_end);
 
-/* True when the decoded raw string equals the plain text s. */
-bool upt_json_raw_is(struct upt_span raw, const char *s);
-
 /*
  * Sorts n keys of a text that ends at end; equal ones keep their order. n log n comparisons for any
  * input (qsort(3) promises none, and an attacker chooses the input). UPT_E_NO_MEMORY.
