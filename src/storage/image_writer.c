@@ -30,14 +30,21 @@ struct upt_image_writer {
 
 /* ---- beginning ---- */
 
-/* The smaller of 16 MiB and 1 % of the file system. */
+/* The reserve is the smaller of 16 MiB and 1 % of the file system. */
 static enum upt_code
-check_space(const struct upt_images *images, const struct upt_image *image, uint64_t need,
-	struct upt_err *err)
+check_space(const struct upt_image_writer *w, struct upt_err *err)
 {
-	uint64_t free_bytes, reserve;
+	const struct upt_images *images = w->images;
+	uint64_t free_bytes, reserve, have, need;
 	struct statvfs vfs;
+	struct stat st;
 
+	if (fstat(w->fd, &st) != 0)
+		return upt_fail_errno(
+			err, errno, "cannot stat the partial of %.128s", w->image.name);
+	/* An interrupted download still owns the blocks that were allocated for all of it. */
+	have = (uint64_t)st.st_blocks * 512;
+	need = w->image.length_bytes > have ? w->image.length_bytes - have : 0;
 	if (fstatvfs(images->partial_fd, &vfs) != 0)
 		return upt_fail_errno(
 			err, errno, "cannot ask for the free space of %s", images->path);
@@ -49,7 +56,7 @@ check_space(const struct upt_images *images, const struct upt_image *image, uint
 		return upt_fail(err, UPT_E_NO_SPACE,
 			"image %.128s needs %ju more bytes, %s has %ju free (%ju of them kept in "
 			"reserve)",
-			image->name, (uintmax_t)need, images->path, (uintmax_t)free_bytes,
+			w->image.name, (uintmax_t)need, images->path, (uintmax_t)free_bytes,
 			(uintmax_t)reserve);
 	return UPT_OK;
 }
@@ -87,8 +94,10 @@ open_partial(struct upt_image_writer *w, uint64_t *size, struct upt_err *err)
 
 /* Blocks for the rest at once: fewer fragments, and a full disk shows now and not at 90 %. */
 static enum upt_code
-allocate(struct upt_image_writer *w, uint64_t need, struct upt_err *err)
+allocate(struct upt_image_writer *w, struct upt_err *err)
 {
+	uint64_t need = w->image.length_bytes - w->written;
+
 	if (need == 0 || fallocate(w->fd, FALLOC_FL_KEEP_SIZE, (off_t)w->written, (off_t)need) == 0)
 		return UPT_OK;
 	/* Not every file system can; the check of the free space stands. */
@@ -114,7 +123,7 @@ resume(struct upt_image_writer *w, uint64_t size, struct upt_err *err)
 static enum upt_code
 begin(struct upt_image_writer *w, struct upt_err *err)
 {
-	uint64_t size, need;
+	uint64_t size;
 
 	UPT_TRY(upt_image_file_name(&w->image, w->name, err));
 	if (w->image.length_bytes > INT64_MAX)
@@ -125,9 +134,8 @@ begin(struct upt_image_writer *w, struct upt_err *err)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory to write an image");
 	UPT_TRY(open_partial(w, &size, err));
 	UPT_TRY(resume(w, size, err));
-	need = w->image.length_bytes - w->written;
-	UPT_TRY(check_space(w->images, &w->image, need, err));
-	return allocate(w, need, err);
+	UPT_TRY(check_space(w, err));
+	return allocate(w, err);
 }
 
 enum upt_code
@@ -254,6 +262,7 @@ upt_image_writer_restart(struct upt_image_writer *w, struct upt_err *err)
 		return upt_fail_errno(
 			err, errno, "cannot empty the partial of image %.128s", w->image.name);
 	UPT_TRY(upt_image_hashes_init(&w->hashes, &w->image, err));
+	UPT_TRY(allocate(w, err)); /* the truncation gave the blocks back */
 	w->broken = false;
 	return UPT_OK;
 }
