@@ -29,7 +29,7 @@ check_vehicle_id(const struct upt_vehicle *vehicle, const struct upt_metadata *t
 	while (targets->targets.custom.len > 0 && upt_json_next(&it)) {
 		if (!upt_json_key_is(&it, "vehicleId"))
 			continue;
-		if (!upt_json_raw_string(&it, &raw) || !upt_raw_equals(raw, vehicle->vehicle_id))
+		if (!upt_json_raw_string(&it, &raw) || !upt_json_raw_is(raw, vehicle->vehicle_id))
 			return upt_fail(err, UPT_E_WRONG_VEHICLE,
 				"director targets v%llu are for vehicle %.*s, this is %s",
 				(unsigned long long)targets->version, (int)(raw.len < 64 ? raw.len : 64),

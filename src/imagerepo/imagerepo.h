@@ -27,13 +27,20 @@ struct upt_search {
 UPT_NODISCARD enum upt_code upt_imagerepo_find(struct upt_trusted_set *set, const struct upt_search *search,
 	const char *name, struct upt_arena *arena, struct upt_target *out, struct upt_err *err);
 
+/* The ECU that shall get the target. */
+struct upt_match {
+	const char *hardware_id;
+	const struct upt_image *installed; /* NULL: nothing is known to be */
+	/* A target that lists no hardware at all is for any: deployed servers leave it out (profile ota). */
+	bool hardware_ids_optional;
+};
+
 /*
  * Step 10: the Image repository's target must agree with the Director's in length, every hash and mustMatch,
- * be for this hardware, and not fall below the release counter of what is installed (NULL: nothing is).
+ * be for this hardware, and not fall below the release counter of what is installed.
  * UPT_E_TARGET_MISMATCH, UPT_E_WRONG_HARDWARE, UPT_E_RELEASE_ROLLBACK.
  */
 UPT_NODISCARD enum upt_code upt_imagerepo_match(const struct upt_target *director,
-	const struct upt_target *image, const char *hardware_id, const struct upt_image *installed,
-	struct upt_err *err);
+	const struct upt_target *image, const struct upt_match *ecu, struct upt_err *err);
 
 #endif

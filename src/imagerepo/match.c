@@ -42,15 +42,17 @@ check_must_match(const struct upt_target *director, const struct upt_target *ima
 }
 
 static enum upt_code
-check_hardware(const struct upt_target *image, const char *hardware_id, struct upt_err *err)
+check_hardware(const struct upt_target *image, const struct upt_match *ecu, struct upt_err *err)
 {
+	if (!image->has_hardware_ids && ecu->hardware_ids_optional)
+		return UPT_OK;
 	for (size_t i = 0; i < image->n_hardware_ids; i++) {
-		if (strcmp(image->hardware_ids[i], hardware_id) == 0)
+		if (strcmp(image->hardware_ids[i], ecu->hardware_id) == 0)
 			return UPT_OK;
 	}
 	return upt_fail(err, UPT_E_WRONG_HARDWARE,
 		"image %s: the Image repository does not list it for hardware %s", image->image.name,
-		hardware_id);
+		ecu->hardware_id);
 }
 
 static enum upt_code
@@ -76,7 +78,7 @@ check_release_counter(const struct upt_target *director, const struct upt_target
 
 enum upt_code
 upt_imagerepo_match(const struct upt_target *director, const struct upt_target *image,
-	const char *hardware_id, const struct upt_image *installed, struct upt_err *err)
+	const struct upt_match *ecu, struct upt_err *err)
 {
 	if (err != NULL)
 		err->repo = UPT_REPO_IMAGE;
@@ -96,6 +98,6 @@ upt_imagerepo_match(const struct upt_target *director, const struct upt_target *
 		return upt_fail(err, UPT_E_TARGET_MISMATCH,
 			"image %s: lists a hash algorithm that this client does not know", image->image.name);
 	UPT_TRY(check_must_match(director, image, err));
-	UPT_TRY(check_hardware(image, hardware_id, err));
-	return check_release_counter(director, image, installed, err);
+	UPT_TRY(check_hardware(image, ecu, err));
+	return check_release_counter(director, image, ecu->installed, err);
 }

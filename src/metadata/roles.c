@@ -13,14 +13,6 @@ upt_role_name(enum upt_role role)
 	return role < UPT_N_ROLES ? names[role] : "unknown";
 }
 
-bool
-upt_raw_equals(struct upt_span raw, const char *text)
-{
-	struct upt_json_iter probe = {.key = raw, .container = UPT_JSON_OBJECT};
-
-	return upt_json_key_is(&probe, text);
-}
-
 typedef enum upt_code member_fn(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
 typedef enum upt_code complete_fn(const struct upt_metadata *m, struct upt_err *err);
 

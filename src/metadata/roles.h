@@ -105,6 +105,7 @@ struct upt_target {
 	bool unknown_hash;         /* lists an algorithm that this build cannot verify */
 	const char *format;        /* "" when absent */
 	const char *uri;           /* NULL when absent */
+	bool has_hardware_ids;     /* a list is given, be it empty */
 	size_t n_hardware_ids;
 	const char **hardware_ids; /* Image repository: the hardware it is for */
 	size_t n_ecus;
@@ -124,8 +125,6 @@ UPT_NODISCARD enum upt_code upt_targets_get(const struct upt_targets *targets, s
 
 /* The snapshot's listing of a file ("targets.json", "ROLE.json"), or NULL. */
 const struct upt_file_meta *upt_snapshot_find(const struct upt_snapshot *snapshot, const char *file_name);
-/* True when the raw JSON string text decodes to the plain text. */
-bool upt_raw_equals(struct upt_span raw, const char *text);
 
 /* Role parsers, one file each; used by upt_metadata_parse only. */
 UPT_NODISCARD enum upt_code upt_root_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);

@@ -44,7 +44,7 @@ const struct upt_file_meta *
 upt_snapshot_find(const struct upt_snapshot *snapshot, const char *file_name)
 {
 	for (size_t i = 0; i < snapshot->n_files; i++) {
-		if (upt_raw_equals(snapshot->files[i].raw_name, file_name))
+		if (upt_json_raw_is(snapshot->files[i].raw_name, file_name))
 			return &snapshot->files[i];
 	}
 	return NULL;

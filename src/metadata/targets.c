@@ -256,7 +256,7 @@ long
 upt_targets_find(const struct upt_targets *targets, const char *name)
 {
 	for (size_t i = 0; i < targets->n_targets; i++) {
-		if (upt_raw_equals(targets->refs[i].raw_name, name))
+		if (upt_json_raw_is(targets->refs[i].raw_name, name))
 			return (long)i;
 	}
 	return -1;
@@ -318,9 +318,11 @@ custom_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_targ
 
 	if (upt_json_key_is(it, "ecuIdentifiers"))
 		return parse_ecus(it, arena, out, err);
-	if (upt_json_key_is(it, "hardwareIds"))
+	if (upt_json_key_is(it, "hardwareIds")) {
+		out->has_hardware_ids = true;
 		return parse_strings(it, arena, UPT_MAX_HARDWARE_IDS, UPT_HARDWARE_ID_MAX,
 			&out->hardware_ids, &out->n_hardware_ids, err);
+	}
 	if (upt_json_key_is(it, "releaseCounter")) {
 		out->image.has_release_counter = upt_json_u64(it, &out->image.release_counter);
 		if (!out->image.has_release_counter)

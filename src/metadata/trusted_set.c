@@ -367,12 +367,9 @@ upt_trusted_set_update_timestamp(struct upt_trusted_set *set, struct upt_buf *by
 /* ---- what a timestamp or snapshot says of a file ---- */
 
 static enum upt_code
-check_bytes_listed(const struct upt_file_meta *listed, struct upt_span bytes, const char *what,
+check_hashes_listed(const struct upt_file_meta *listed, struct upt_span bytes, const char *what,
 	struct upt_err *err)
 {
-	if (listed->has_length && listed->length_bytes != bytes.len)
-		return upt_fail(err, UPT_E_HASH_MISMATCH, "%s: %zu bytes, listed are %llu", what, bytes.len,
-			(unsigned long long)listed->length_bytes);
 	for (size_t i = 0; i < listed->n_digests; i++) {
 		struct upt_digest actual;
 
@@ -384,12 +381,44 @@ check_bytes_listed(const struct upt_file_meta *listed, struct upt_span bytes, co
 	return UPT_OK;
 }
 
+static enum upt_code
+check_length_listed(const struct upt_file_meta *listed, size_t len, const char *what, struct upt_err *err)
+{
+	if (!listed->has_length || listed->length_bytes == len)
+		return UPT_OK;
+	return upt_fail(err, UPT_E_HASH_MISMATCH, "%s: %zu bytes, listed are %llu", what, len,
+		(unsigned long long)listed->length_bytes);
+}
+
+/*
+ * Profile ota: the hashes may be those of the canonical envelope. The length is then that of the served
+ * text or of the canonical one (both are in the field): the hashes alone bind the content.
+ */
+static enum upt_code
+check_canonical_listed(const struct upt_file_meta *listed, const struct upt_metadata *doc, const char *what,
+	struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf canonical = {0};
+	enum upt_code code = UPT_E_HASH_MISMATCH;
+
+	if (listed->n_digests == 0)
+		return check_length_listed(listed, doc->bytes.len, what, err);
+	for (int form = 0; form < UPT_JSON_N_FORMS && code == UPT_E_HASH_MISMATCH; form++) {
+		canonical.len = 0;
+		UPT_TRY(upt_json_canonical(doc->envelope.doc.whole.text, (enum upt_json_form)form,
+			&canonical, err));
+		code = check_hashes_listed(listed, upt_buf_span(&canonical), what, err);
+		if (code == UPT_OK && check_length_listed(listed, doc->bytes.len, what, err) != UPT_OK)
+			code = check_length_listed(listed, canonical.len, what, err);
+	}
+	return code;
+}
+
 /* Version, length and every hash, over the served bytes, or in profile ota over the canonical envelope. */
 static enum upt_code
 check_listed(const struct upt_trusted_set *set, const struct upt_file_meta *listed,
 	const struct upt_metadata *doc, struct upt_err *err)
 {
-	upt_cleanup(upt_buf_clear) struct upt_buf canonical = {0};
 	char what[WHAT_SIZE];
 	enum upt_code code;
 
@@ -397,22 +426,12 @@ check_listed(const struct upt_trusted_set *set, const struct upt_file_meta *list
 	if (doc->version != listed->version)
 		return upt_fail(err, UPT_E_VERSION_MISMATCH, "%s where v%llu is listed", what,
 			(unsigned long long)listed->version);
-	code = check_bytes_listed(listed, upt_buf_span(&doc->bytes), what, err);
+	code = check_length_listed(listed, doc->bytes.len, what, err);
+	if (code == UPT_OK)
+		code = check_hashes_listed(listed, upt_buf_span(&doc->bytes), what, err);
 	if (code != UPT_E_HASH_MISMATCH || !set->policy.allow_canonical_hashes)
 		return code;
-	for (int form = 0; form < UPT_JSON_N_FORMS; form++) {
-		struct upt_err ignored;
-
-		canonical.len = 0;
-		UPT_TRY(upt_json_canonical(doc->envelope.doc.whole.text, (enum upt_json_form)form,
-			&canonical, err));
-		code = check_bytes_listed(listed, upt_buf_span(&canonical), what, &ignored);
-		if (code == UPT_OK)
-			return UPT_OK;
-		if (code != UPT_E_HASH_MISMATCH)
-			return upt_fail(err, code, "%s: hashing failed", what);
-	}
-	return UPT_E_HASH_MISMATCH; /* err still tells of the served bytes */
+	return check_canonical_listed(listed, doc, what, err);
 }
 
 /* ---- snapshot ---- */

@@ -78,8 +78,11 @@ match(struct upt_primary *p, struct upt_job *job, struct upt_err *err)
 
 	UPT_TRY(upt_store_get_image(p->store, config->serial, UPT_SLOT_INSTALLED, &counted, err));
 	UPT_TRY(upt_imagerepo_find(p->image, &search, job->director.image.name, &p->arena, &job->image, err));
-	return upt_imagerepo_match(&job->director, &job->image, config->hardware_id,
-		counted.name[0] != '\0' ? &counted : NULL, err);
+	return upt_imagerepo_match(&job->director, &job->image,
+		&(struct upt_match){.hardware_id = config->hardware_id,
+			.installed = counted.name[0] != '\0' ? &counted : NULL,
+			.hardware_ids_optional = p->config->profile == UPT_PROFILE_OTA},
+		err);
 }
 
 /* All assignments are matched, also those that are installed already: the Primary vouches for all of them. */

@@ -169,8 +169,11 @@ match(struct upt_agent *agent, struct upt_trusted_set *set, struct repo_feed *f,
 	code = upt_state_get_image(agent->state, UPT_STATE_INSTALLED, &installed, err);
 	if (code != UPT_OK && code != UPT_E_NOT_FOUND)
 		return code;
-	UPT_TRY(upt_imagerepo_match(&a->director, &a->image, agent->config.hardware_id,
-		code == UPT_OK ? &installed : NULL, err));
+	UPT_TRY(upt_imagerepo_match(&a->director, &a->image,
+		&(struct upt_match){.hardware_id = agent->config.hardware_id,
+			.installed = code == UPT_OK ? &installed : NULL,
+			.hardware_ids_optional = agent->config.profile_ota},
+		err));
 	return check_format(&a->director, &a->image, err);
 }
 
