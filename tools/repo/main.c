@@ -1,0 +1,7 @@
+#include "repo/cli.h"
+
+int
+main(int argc, char **argv)
+{
+	return repo_main(argc, argv);
+}
