@@ -114,6 +114,14 @@ same_content(const struct upt_image *a, const struct upt_image *b)
 	return false;
 }
 
+/* A report names a hash (2.10): of an ECU without software, that of no bytes, under no name. */
+static enum upt_code
+describe_nothing(struct upt_image *out, struct upt_err *err)
+{
+	*out = (struct upt_image){.n_digests = 1};
+	return upt_hash_span(UPT_HASH_SHA256, upt_span(NULL, 0), &out->digests[0], err);
+}
+
 /* What the store says is installed; before the first update, what the engine finds under the factory's name. */
 static enum upt_code
 installed(void *ctx, const char *serial, struct upt_image *out, struct upt_err *err)
@@ -132,6 +140,8 @@ installed(void *ctx, const char *serial, struct upt_image *out, struct upt_err *
 	UPT_TRY(ecu->installer->ops->current(ecu->installer, &running, err));
 	if (out->name[0] == '\0') {
 		*out = running;
+		if (running.n_digests == 0)
+			return describe_nothing(out, err);
 		snprintf(out->name, sizeof(out->name), "%s", ecu->config->factory_image);
 		return UPT_OK;
 	}

@@ -33,16 +33,20 @@ director_serve() {
 	world_spawn director uptane-director serve --dir "$DIRECTOR" --listen 127.0.0.1:0 \
 		--cert "$PKI_DIR/server.pem" --key "$PKI_DIR/server.key" --client-ca "$PKI_DIR/ca.pem" \
 		--ready-file "$W/director.port"
-	uptane_wait_file "$W/director.port"
+	uptane_wait_file director "$W/director.port"
 	DIRECTOR_PORT=$(cat "$W/director.port")
 }
 
-# uptane_wait_file FILE: bounded wait for a ready file with content.
+# uptane_wait_file NAME FILE: bounded wait until process NAME has written its ready file; its log when it dies.
 uptane_wait_file() {
 	local tries=0
-	until [ -s "$1" ]; do
+	until [ -s "$2" ]; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 200 ] || { echo "no $1 after 10 s" >&2; return 1; }
+		if [ "$tries" -ge 200 ] || ! world_pid "$1" >/dev/null; then
+			echo "$1 is not ready:" >&2
+			tail -n 5 "$W/log/$1.log" >&2
+			return 1
+		fi
 		sleep 0.05
 	done
 }
@@ -68,8 +72,8 @@ secondary_serve() {
 		install_path = $SECONDARY_FILE
 	CONF
 	rm -f "$1/port"
-	world_spawn secondary uptane-secondary --config "$1/etc"
-	uptane_wait_file "$1/port"
+	world_spawn secondary uptane-secondary --generate-key --config "$1/etc"
+	uptane_wait_file secondary "$1/port"
 	SECONDARY_PORT=$(cat "$1/port")
 }
 
