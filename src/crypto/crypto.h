@@ -32,18 +32,21 @@ bool upt_digest_equal(const struct upt_digest *a, const struct upt_digest *b);
 bool upt_digest_parse(enum upt_hash_alg alg, struct upt_span hex, struct upt_digest *out);
 
 struct upt_hash;
-UPT_NODISCARD enum upt_code upt_hash_new(enum upt_hash_alg alg, struct upt_hash **out, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_hash_update(struct upt_hash *h, struct upt_span data, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_hash_new(enum upt_hash_alg alg, struct upt_hash **out, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_hash_update(struct upt_hash *h, struct upt_span data, struct upt_err *err);
 /* Writes the digest; h can only be freed afterwards. */
-UPT_NODISCARD enum upt_code upt_hash_final(struct upt_hash *h, struct upt_digest *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_hash_final(struct upt_hash *h, struct upt_digest *out, struct upt_err *err);
 void upt_hash_free(struct upt_hash **h);
 /* One shot. */
-UPT_NODISCARD enum upt_code upt_hash_span(enum upt_hash_alg alg, struct upt_span data,
-	struct upt_digest *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_hash_span(
+	enum upt_hash_alg alg, struct upt_span data, struct upt_digest *out, struct upt_err *err);
 
 /* Key types and signature methods that this build knows. */
 #define UPT_SIGNATURE_MAX_BYTES 1024 /* RSA 8192 */
-#define UPT_KEY_TEXT_MAX_BYTES 4096  /* keyval.public */
+#define UPT_KEY_TEXT_MAX_BYTES 4096 /* keyval.public */
 
 struct upt_public_key;
 
@@ -55,8 +58,8 @@ struct upt_public_key;
  * never count and goes on. UPT_E_MALFORMED when the text is no key of its type, or one under which
  * anybody can sign: it never counts either. UPT_E_NO_MEMORY aborts.
  */
-UPT_NODISCARD enum upt_code upt_public_key_parse(struct upt_span keytype, struct upt_span public_text,
-	struct upt_public_key **out, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_public_key_parse(struct upt_span keytype,
+	struct upt_span public_text, struct upt_public_key **out, struct upt_err *err);
 void upt_public_key_free(struct upt_public_key **key);
 /* SHA-256 of the SPKI DER: equal exactly for equal key values, however they were spelt. */
 const uint8_t *upt_public_key_fingerprint(const struct upt_public_key *key); /* 32 bytes */
@@ -73,30 +76,32 @@ const char *upt_public_key_default_method(const struct upt_public_key *key);
  * or not one of this key's type; UPT_E_NO_MEMORY or UPT_E_INTERNAL when the library could not tell
  * and says so; OpenSSL reports some failed allocations as a wrong signature.
  */
-UPT_NODISCARD enum upt_code upt_public_key_verify(const struct upt_public_key *key,
-	struct upt_span method, struct upt_span message, struct upt_span signature, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
+	struct upt_span message, struct upt_span signature, struct upt_err *err);
 
 /* ---- private keys: ECU identity keys and the signing tools ---- */
 struct upt_private_key;
 
-/* keytype "ed25519", "ecdsa-sha2-nistp256", "rsa" (RSA of bits, 2048 to 8192; others ignore bits). */
-UPT_NODISCARD enum upt_code upt_private_key_generate(const char *keytype, unsigned bits,
-	struct upt_private_key **out, struct upt_err *err);
-/* PKCS#8 PEM file without a passphrase, at most 64 KiB. UPT_E_KEY when it is not, also when its mode
- * gives group or others anything; UPT_E_NOT_FOUND, UPT_E_PERMISSION, UPT_E_IO. */
-UPT_NODISCARD enum upt_code upt_private_key_load(const char *path, struct upt_private_key **out,
-	struct upt_err *err);
+/* keytype "ed25519", "ecdsa-sha2-nistp256", "rsa" (RSA of bits, 2048 to 8192; others ignore bits).
+ */
+UPT_NODISCARD enum upt_code upt_private_key_generate(
+	const char *keytype, unsigned bits, struct upt_private_key **out, struct upt_err *err);
+/* PKCS#8 PEM file without a passphrase, at most 64 KiB. UPT_E_KEY when it is not, also when its
+ * mode gives group or others anything; UPT_E_NOT_FOUND, UPT_E_PERMISSION, UPT_E_IO. */
+UPT_NODISCARD enum upt_code
+upt_private_key_load(const char *path, struct upt_private_key **out, struct upt_err *err);
 /* Writes PKCS#8 PEM durably with mode 0600. */
-UPT_NODISCARD enum upt_code upt_private_key_save(const struct upt_private_key *key, const char *path,
-	struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_private_key_save(const struct upt_private_key *key, const char *path, struct upt_err *err);
 void upt_private_key_free(struct upt_private_key **key);
 /* "ed25519", "rsassa-pss-sha256" or "ecdsa-sha2-nistp256". */
 const char *upt_private_key_method(const struct upt_private_key *key);
 /* keytype as metadata spells it: "ed25519", "rsa", "ecdsa". */
 const char *upt_private_key_type(const struct upt_private_key *key);
 /* keyval.public as text: hex for ed25519, SPKI PEM else. Appended to out. */
-UPT_NODISCARD enum upt_code upt_private_key_public_text(const struct upt_private_key *key,
-	struct upt_buf *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_private_key_public_text(
+	const struct upt_private_key *key, struct upt_buf *out, struct upt_err *err);
 /* Key id: hex SHA-256 of the SPKI DER, 65 bytes with the NUL. */
 void upt_private_key_id(const struct upt_private_key *key, char out[static 65]);
 /* Signs message with upt_private_key_method(); sig replaced. */
