@@ -33,7 +33,7 @@ struct upt_ecu_report {
 	struct upt_image installed; /* name "" when the ECU does not know */
 	/* "" or comma-separated "attack:code[:repository]" */
 	char attacks_detected[UPT_ATTACKS_MAX];
-	int64_t time;            /* latest verifiable time */
+	int64_t time; /* latest verifiable time */
 	uint64_t report_counter; /* differs in every report of this ECU; 0..2^53-1 */
 };
 
