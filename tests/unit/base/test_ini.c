@@ -198,6 +198,29 @@ drop_ins_override_in_byte_order(void **state)
 }
 
 static void
+many_drop_ins_are_sorted(void **state)
+{
+	struct fixture *f = *state;
+	char path[4096], name[64], text[32];
+	unsigned want = 0;
+
+	scratch_write(f->dir, "uptaned.conf", "", 0);
+	assert_int_equal(mkdir(scratch_path(path, f->dir, "uptaned.conf.d"), 0700), 0);
+	for (unsigned i = 0; i < 64; i++) {
+		unsigned n = i * 37 % 64; /* a directory may keep the order of creation */
+		snprintf(name, sizeof(name), "uptaned.conf.d/%02u.conf", n);
+		scratch_write(f->dir, name, text,
+			(size_t)snprintf(text, sizeof(text), "[a]\nk=%02u\n", n));
+	}
+	assert_int_equal(upt_ini_read_dir(&f->ini, f->dir, "uptaned", &f->err), UPT_OK);
+	for (const struct upt_ini_entry *e = f->ini.first; e != NULL; e = e->next) {
+		snprintf(text, sizeof(text), "%02u", want++);
+		assert_string_equal(e->value, text);
+	}
+	assert_int_equal(want, 64);
+}
+
+static void
 too_many_drop_ins_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -231,6 +254,8 @@ whole_numbers_are_bounded_and_named(void **state)
 		{"1 0", "'1 0' is not a whole number (1 to 86400)"},
 		{"18446744073709551616",
 			"'18446744073709551616' is not a whole number (1 to 86400)"},
+		{"18446744073709551620",
+			"'18446744073709551620' is not a whole number (1 to 86400)"},
 		{"0", "0 is outside 1 to 86400"},
 		{"86401", "86401 is outside 1 to 86400"},
 	};
@@ -358,6 +383,7 @@ main(void)
 		with_fixture(long_lines_and_files_are_refused),
 		with_fixture(a_missing_file_is_not_found),
 		with_fixture(drop_ins_override_in_byte_order),
+		with_fixture(many_drop_ins_are_sorted),
 		with_fixture(too_many_drop_ins_are_refused),
 		with_fixture(whole_numbers_are_bounded_and_named),
 		with_fixture(yes_and_no_have_their_usual_spellings),

@@ -379,32 +379,52 @@ a_second_open_in_one_process_is_busy_too(void **state)
 }
 
 static void
-a_program_that_was_started_does_not_keep_the_lock(void **state)
+a_program_that_outlives_us_does_not_keep_the_lock(void **state)
 {
 	struct upt_store *store = NULL;
-	int hold[2], started[2];
+	int hold[2], started[2], status;
 	pid_t pid;
 	char c;
 
-	assert_int_equal(upt_store_open(*state, UPT_STORE_WRITE, &store, NULL), UPT_OK);
 	assert_int_equal(pipe(hold), 0);
 	assert_int_equal(pipe2(started, O_CLOEXEC), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		dup2(hold[0], 0);
+		/* A daemon that starts an installer and dies: no close() unlocks for it. */
 		close(hold[1]);
-		execl("/bin/cat", "cat", (char *)NULL);
-		_exit(127);
+		if (upt_store_open(*state, UPT_STORE_WRITE, &store, NULL) != UPT_OK)
+			_exit(1);
+		if (fork() == 0) {
+			dup2(hold[0], 0);
+			execl("/bin/cat", "cat", (char *)NULL);
+			_exit(127);
+		}
+		close(started[1]);
+		_exit(read(started[0], &c, 1) == 0 ? 0 : 2); /* closed by the exec */
 	}
 	close(hold[0]);
-	close(started[1]);
-	assert_int_equal(read(started[0], &c, 1), 0); /* closed by the exec */
 	close(started[0]);
-	upt_store_close(&store);
+	close(started[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	expect_open(*state, UPT_STORE_WRITE, UPT_OK, NULL);
-	close(hold[1]);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(hold[1]); /* cat ends */
+}
+
+static void
+a_link_planted_for_the_lock_is_refused(void **state)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf buf = {0};
+	char victim[4096], link[4096];
+
+	scratch_write(*state, "victim", "precious", 8);
+	assert_int_equal(
+		symlink(scratch_path(victim, *state, "victim"), scratch_path(link, *state, "lock")),
+		0);
+	expect_open(*state, UPT_STORE_WRITE, UPT_E_IO, "lock");
+	scratch_read(*state, "victim", &buf);
+	assert_string_equal((char *)buf.data, "precious");
 }
 
 /* ---- permissions and space ---- */
@@ -477,30 +497,43 @@ a_read_only_file_system_can_be_read(void **state)
 	scratch_in_child(open_read_only_mount, *state, "this machine forbids mounting a tmpfs");
 }
 
-static int
-read_after_crash_on_read_only_mount(const void *ctx)
+/* Copies a store whose last commit (n = 8) is still in the journal: what a power cut leaves. */
+static void
+copy_with_journal(const char *dir, const char *to, size_t n_files)
 {
-	static const char *const names[] = {"state.db", "state.db-wal"};
-	char copy[4096], from[4096], to[4096];
+	static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm"};
 	struct upt_store *store = NULL;
+	char from[4096];
 
-	if (!scratch_mount(ctx, "1m"))
-		return SCRATCH_SKIP;
-	/* What a power cut leaves: a journal that was not carried over. */
-	make_store(scratch_path(from, ctx, "from"));
+	make_store(scratch_path(from, dir, "from"));
 	assert_int_equal(upt_store_open(from, UPT_STORE_WRITE, &store, NULL), UPT_OK);
 	assert_int_equal(upt_store_set_u64(store, "n", 8, NULL), UPT_OK);
-	assert_int_equal(mkdir(scratch_path(to, ctx, "to"), 0700), 0);
-	for (size_t i = 0; i < 2; i++) {
+	assert_int_equal(mkdir(to, 0700), 0);
+	for (size_t i = 0; i < n_files; i++) {
 		upt_cleanup(upt_buf_clear) struct upt_buf buf = {0};
 		scratch_read(from, names[i], &buf);
 		scratch_write(to, names[i], buf.data, buf.len);
 	}
 	upt_store_close(&store);
+}
+
+static int
+read_after_crash_on_read_only_mount(const void *ctx)
+{
+	upt_cleanup(upt_store_close) struct upt_store *store = NULL;
+	char bare[4096], whole[4096];
+	uint64_t n;
+
+	if (!scratch_mount(ctx, "1m"))
+		return SCRATCH_SKIP;
+	copy_with_journal(ctx, scratch_path(bare, ctx, "bare"), 2);
+	copy_with_journal(ctx, scratch_path(whole, ctx, "whole"), 3);
 	scratch_remount_read_only(ctx);
 	/* Read without its journal the database would say 7, which is not true any more. */
-	expect_open(scratch_path(copy, ctx, "to"), UPT_STORE_READ_ONLY, UPT_E_PERMISSION,
-		"journal to replay");
+	expect_open(bare, UPT_STORE_READ_ONLY, UPT_E_PERMISSION, "journal to replay");
+	assert_int_equal(upt_store_open(whole, UPT_STORE_READ_ONLY, &store, NULL), UPT_OK);
+	assert_int_equal(upt_store_get_u64(store, "n", 0, &n, NULL), UPT_OK);
+	assert_int_equal(n, 8);
 	return 0;
 }
 
@@ -627,7 +660,8 @@ main(void)
 		in_dir(a_file_in_the_directorys_place_is_refused),
 		in_dir(the_holders_pid_is_named),
 		in_dir(a_second_open_in_one_process_is_busy_too),
-		in_dir(a_program_that_was_started_does_not_keep_the_lock),
+		in_dir(a_program_that_outlives_us_does_not_keep_the_lock),
+		in_dir(a_link_planted_for_the_lock_is_refused),
 		in_dir(a_directory_without_permission_is_named),
 		in_dir(a_reader_who_may_not_write_gets_a_clear_error),
 		in_dir(a_read_only_file_system_can_be_read),
