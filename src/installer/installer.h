@@ -75,16 +75,26 @@ struct upt_file_installer_config {
 UPT_NODISCARD enum upt_code upt_file_installer_new(const struct upt_file_installer_config *config,
 	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
 
-/* OSTREE: a commit deployed beside the running one. */
+/*
+ * OSTREE: a commit deployed beside the running one, at once and durably: the boot loader's list names
+ * either the old deployments or the new ones. What runs is what libostree finds booted; in a sysroot
+ * other than / it is the deployment that cmdline_path names, or, once an installation has renamed all
+ * of them, the one remembered for this boot id.
+ */
 struct upt_ostree_installer_config {
 	const char *sysroot;      /* "/" on a device */
 	const char *os;           /* stateroot */
-	const char *remote;       /* configured remote in the sysroot's repository; NULL: job uri */
+	const char *remote;       /* configured remote in the sysroot's repository, for its TLS and signature
+	                             settings; the job's uri replaces its address; NULL: the job's uri alone */
 	const char *cmdline_path; /* [/proc/cmdline] whose ostree= names what booted */
 	const char *boot_id_path; /* [/proc/sys/kernel/random/boot_id] */
-	const char *state_path;   /* file where the boot id at install time is remembered */
-	const char *ca_path, *cert_path, *key_path; /* for a remote made from the job's uri */
+	const char *state_path;   /* file where the boot id at install time is remembered; required */
+	const char *ca_path, *cert_path, *key_path; /* for a remote made from the job's uri; PEM files */
+	unsigned min_speed_bytes;    /* per second [128] over ... */
+	unsigned min_speed_window_s; /* ... [30]: below it is UPT_E_TOO_SLOW */
+	const char *pull_program;    /* [uptane-ostree-pull beside this program, else in libexec/uptaned] */
 };
+/* UPT_E_CONFIG naming the setting; UPT_E_UNSUPPORTED for a key in hardware (pkcs11:). */
 UPT_NODISCARD enum upt_code upt_ostree_installer_new(const struct upt_ostree_installer_config *config,
 	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
 

@@ -1,0 +1,268 @@
+#include "installer/ostree_fetch.h"
+
+#include <dirent.h>
+#include <netinet/in.h>
+#include <linux/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "installer/ostree_internal.h"
+
+#define TICK_MS 500u
+#define N_NETWORK_RETRIES 2u
+
+struct fetch {
+	const char *sysroot, *remote, *commit, *url;
+	guint64 min_speed_bytes, window_s;
+	OstreeAsyncProgress *async;
+	/* of the watching thread */
+	guint64 seen_bytes; /* what the sockets had received at the last tick */
+	guint64 window_bytes; /* what they have received since the window began */
+	guint64 n_ticks; /* of waiting in this window */
+};
+
+/* One line, written by one call so that two threads' lines do not mix. */
+static void say(const char *fmt, ...) UPT_PRINTF(1, 2);
+
+static void
+say(const char *fmt, ...)
+{
+	char line[1024];
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(line, sizeof(line) - 1, fmt, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	if ((size_t)n > sizeof(line) - 2)
+		n = (int)sizeof(line) - 2;
+	for (int i = 0; i < n; i++) {
+		if (line[i] == '\n')
+			line[i] = ' ';
+	}
+	line[n] = '\n';
+	if (write(STDOUT_FILENO, line, (size_t)n + 1) < 0)
+		_exit(1);
+}
+
+static guint64
+received_bytes(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_received
+								       : 0;
+}
+
+/*
+ * What all TCP connections of this process have received. Its only ones are libostree's, whose own
+ * count says nothing of the replies it waits for first.
+ */
+static guint64
+all_received_bytes(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	guint64 sum = 0;
+
+	if (dir == NULL)
+		return 0;
+	while ((entry = readdir(dir)) != NULL)
+		sum += received_bytes((int)strtol(entry->d_name, NULL, 10));
+	closedir(dir);
+	return sum;
+}
+
+/* Says whether the server owes us something: before the first object is asked for, and while one
+ * is. */
+static bool
+waits_for_server(OstreeAsyncProgress *async)
+{
+	return ostree_async_progress_get_uint(async, "requested") == 0 ||
+	       ostree_async_progress_get_uint(async, "outstanding-fetches") > 0;
+}
+
+/*
+ * Ticks of waiting are counted, not time: what libostree writes and syncs in between is not the
+ * server's. A server that sends a byte now and then would else hold us for ever (slow retrieval).
+ */
+static bool
+too_slow(struct fetch *fetch)
+{
+	guint64 now = all_received_bytes();
+
+	/* Less than before: a connection was closed, its bytes are gone from the sum. */
+	fetch->window_bytes += now >= fetch->seen_bytes ? now - fetch->seen_bytes : now;
+	fetch->seen_bytes = now;
+	if (!waits_for_server(fetch->async) ||
+		fetch->window_bytes >= fetch->min_speed_bytes * fetch->window_s) {
+		fetch->window_bytes = 0;
+		fetch->n_ticks = 0;
+		return false;
+	}
+	fetch->n_ticks++;
+	return fetch->n_ticks * TICK_MS >= fetch->window_s * 1000;
+}
+
+static void *
+watch(void *ctx)
+{
+	struct fetch *fetch = ctx;
+
+	for (;;) {
+		g_usleep((gulong)TICK_MS * 1000);
+		/* No ostree_async_progress_get(): it aborts for what is not set yet. */
+		say("progress %u %u", ostree_async_progress_get_uint(fetch->async, "fetched"),
+			ostree_async_progress_get_uint(fetch->async, "requested"));
+		if (!too_slow(fetch))
+			continue;
+		say("failed %s the server sends less than %ju bytes a second",
+			upt_code_name(UPT_E_TOO_SLOW), (uintmax_t)fetch->min_speed_bytes);
+		_exit(1);
+	}
+	return NULL;
+}
+
+/* libcurl's number in "While fetching URL: [60] ...": only to name a failure, never to excuse one.
+ */
+static bool
+is_tls_failure(const char *message)
+{
+	static const char *const numbers[] = {
+		": [35] ",
+		": [51] ",
+		": [53] ",
+		": [54] ",
+		": [58] ",
+		": [59] ",
+		": [60] ",
+		": [66] ",
+		": [77] ",
+		": [82] ",
+		": [83] ",
+		": [90] ",
+		": [91] ",
+		": [98] ",
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (strstr(message, numbers[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static enum upt_code
+code_of(const GError *error)
+{
+	const char *message = error->message;
+
+	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE) ||
+		strstr(message, "min-free-space") != NULL)
+		return UPT_E_NO_SPACE;
+	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED) ||
+		g_error_matches(error, G_IO_ERROR, G_IO_ERROR_READ_ONLY))
+		return UPT_E_PERMISSION;
+	if (strstr(message, "orrupted") != NULL || strstr(message, "hecksum expected") != NULL)
+		return UPT_E_IMAGE_HASH;
+	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+		return UPT_E_ABSENT;
+	if (strstr(message, "Server returned HTTP") != NULL)
+		return UPT_E_SERVER;
+	return is_tls_failure(message) ? UPT_E_TLS : UPT_E_NETWORK;
+}
+
+static GVariant *
+pull_options(const struct fetch *fetch)
+{
+	const char *const refs[] = {fetch->commit, NULL};
+	GVariantBuilder builder;
+
+	g_variant_builder_init(&builder, G_VARIANT_TYPE("a{sv}"));
+	g_variant_builder_add(&builder, "{sv}", "refs", g_variant_new_strv(refs, -1));
+	/* UNTRUSTED: objects of a local remote (a stick, say) are hashed like those of a server. */
+	g_variant_builder_add(
+		&builder, "{sv}", "flags", g_variant_new_int32(OSTREE_REPO_PULL_FLAGS_UNTRUSTED));
+	g_variant_builder_add(&builder, "{sv}", "depth", g_variant_new_int32(0));
+	/* Into a repository of plain files they cost about twice the bytes of the objects. */
+	g_variant_builder_add(
+		&builder, "{sv}", "disable-static-deltas", g_variant_new_boolean(TRUE));
+	g_variant_builder_add(
+		&builder, "{sv}", "n-network-retries", g_variant_new_uint32(N_NETWORK_RETRIES));
+	g_variant_builder_add(&builder, "{sv}", "append-user-agent",
+		g_variant_new_string("uptaned/" UPT_VERSION));
+	if (fetch->url[0] != '\0')
+		g_variant_builder_add(
+			&builder, "{sv}", "override-url", g_variant_new_string(fetch->url));
+	return g_variant_ref_sink(g_variant_builder_end(&builder));
+}
+
+static enum upt_code
+pull(struct fetch *fetch, struct upt_err *err)
+{
+	g_autoptr(OstreeSysroot) sysroot = NULL;
+	g_autoptr(OstreeRepo) repo = NULL;
+	g_autoptr(GVariant) options = pull_options(fetch);
+	g_autoptr(GError) error = NULL;
+	pthread_t watcher;
+
+	UPT_TRY(upt_ostree_open(fetch->sysroot, UPT_OSTREE_PULL, &sysroot, err));
+	UPT_TRY(upt_ostree_get_repo(sysroot, &repo, err));
+	if (pthread_create(&watcher, NULL, watch, fetch) != 0)
+		return upt_fail(err, UPT_E_NO_MEMORY, "cannot watch over the pull");
+	if (!ostree_repo_pull_with_options(
+		    repo, fetch->remote, options, fetch->async, NULL, &error))
+		return upt_fail(err, error == NULL ? UPT_E_INTERNAL : code_of(error), "%s",
+			error == NULL ? "no reason given" : error->message);
+	return UPT_OK;
+}
+
+static bool
+read_number(const char *text, guint64 *out)
+{
+	return g_ascii_string_to_unsigned(text, 10, 1, 1000000, out, NULL);
+}
+
+static bool
+read_arguments(int argc, char **argv, struct fetch *fetch)
+{
+	if (argc != 7 || !ostree_validate_checksum_string(argv[3], NULL))
+		return false;
+	fetch->sysroot = argv[1];
+	fetch->remote = argv[2];
+	fetch->commit = argv[3];
+	fetch->url = argv[6];
+	return read_number(argv[4], &fetch->min_speed_bytes) &&
+	       read_number(argv[5], &fetch->window_s);
+}
+
+int
+upt_ostree_fetch(int argc, char **argv)
+{
+	struct fetch fetch = {0};
+	struct upt_err err = {0};
+	enum upt_code code;
+
+	if (!read_arguments(argc, argv, &fetch)) {
+		fprintf(stderr,
+			"usage: uptane-ostree-pull SYSROOT REMOTE COMMIT MIN_BYTES_PER_SECOND "
+			"WINDOW_SECONDS URL\nStarted by uptaned; not meant for people.\n");
+		return upt_code_exit(UPT_E_USAGE);
+	}
+	/* Nobody would stop us when the installer is gone. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	fetch.async = ostree_async_progress_new();
+	code = pull(&fetch, &err);
+	if (code == UPT_OK)
+		say("done");
+	else
+		say("failed %s %s", upt_code_name(code), err.message);
+	/* Not return: the watching thread still uses fetch. */
+	_exit(upt_code_exit(code));
+}
