@@ -28,6 +28,5 @@ void scratch_in_child(int (*body)(const void *ctx), const void *ctx, const char 
  * machine forbids it; the test then says so and skips. */
 bool scratch_mount(const char *dir, const char *size);
 void scratch_remount_read_only(const char *dir);
-void scratch_unmount(const char *dir);
 
 #endif

@@ -457,6 +457,7 @@ bit_rot_is_found_when_a_stored_image_is_opened(void **state)
 			upt_images_have(f->images, &f->image)); /* so that it is fetched again */
 	}
 	store_it(f);
+	assert_int_equal(chmod(path, 0600), 0);
 	assert_int_equal(truncate(path, IMAGE_BYTES - 1), 0);
 	assert_false(upt_images_have(f->images, &f->image));
 	assert_int_equal(
