@@ -12,15 +12,20 @@ uptane_bin() {
 	PATH=$UPTANE_BIN:$PATH
 }
 
+# repo ARGS...: uptane-repo on the Image repository, its words in the log.
+repo() {
+	uptane-repo -C "$IMAGE_REPO" "$@" >>"$W/log/repo.log" 2>&1
+}
+
 # image_repo_make DIR: a new Image repository workspace in DIR; sets IMAGE_REPO.
 image_repo_make() {
 	IMAGE_REPO=$1
-	uptane-repo -C "$IMAGE_REPO" init >>"$W/log/repo.log" 2>&1
+	repo init
 }
 
 # image_repo_serve: publishes, and lets nginx serve it as /repo/.
 image_repo_serve() {
-	uptane-repo -C "$IMAGE_REPO" publish >>"$W/log/repo.log" 2>&1
+	repo publish
 	rm -rf "$NGINX_DIR/repo"
 	ln -s "$IMAGE_REPO/public" "$NGINX_DIR/repo"
 }
@@ -143,30 +148,38 @@ gateway_config() {
 	CONF
 }
 
-# add_targets: both releases of system, application and firmware in the Image repository (unpublished).
+# add_targets: both releases of system, application and firmware in the Image repository (unpublished). The
+# firmware is its supplier's: a delegated role with a key of its own, for that hardware and those paths only.
 add_targets() {
 	local v commit digest len
+	repo key generate mcu-supplier
+	repo delegate mcu-supplier --key mcu-supplier --path 'boot/*' --hardware-id mcu-a7 --terminating
 	for v in 1 2; do
 		commit=OSTREE_V$v digest=APP_V$v len=APP_V${v}_LEN
-		uptane-repo -C "$IMAGE_REPO" target add --name "os/gateway-$v" --sha256 "${!commit}" --length 0 \
+		repo target add --name "os/gateway-$v" --sha256 "${!commit}" --length 0 \
 			--format OSTREE --hardware-id gateway-x1 --release-counter "$v"
-		uptane-repo -C "$IMAGE_REPO" target add --name "apps/dashboard-$v" --sha256 "${!digest}" \
+		repo target add --name "apps/dashboard-$v" --sha256 "${!digest}" \
 			--length "${!len}" --format OCI --hardware-id container-host --release-counter "$v" \
 			--uri "127.0.0.1:$REGISTRY_PORT/dashboard"
-		uptane-repo -C "$IMAGE_REPO" target add "$W/firmware/fw-$v.bin" --name "boot/u-boot-$v.bin" \
-			--format BINARY --hardware-id mcu-a7 --release-counter "$v"
-	done >>"$W/log/repo.log" 2>&1
+		add_firmware "$v"
+	done
 }
 
-# assign VEHICLE ECU TARGET: the Director assigns what the Image repository publishes.
+# add_firmware RELEASE: fw-RELEASE.bin as the supplier's target (unpublished).
+add_firmware() {
+	repo target add "$W/firmware/fw-$1.bin" --name "boot/u-boot-$1.bin" --role mcu-supplier \
+		--format BINARY --hardware-id mcu-a7 --release-counter "$1"
+}
+
+# assign VEHICLE ECU TARGET [ROLE]: the Director assigns what the Image repository publishes.
 assign() {
 	uptane-director assign --dir "$DIRECTOR" --vehicle "$1" --ecu "$2" --name "$3" \
-		--from "$(latest_targets)" >>"$W/log/assign.log" 2>&1
+		--from "$(published "${4:-targets}")" >>"$W/log/assign.log" 2>&1
 }
 
-# latest_targets: path of the newest published top-level targets metadata.
-latest_targets() {
-	find "$IMAGE_REPO/public" -maxdepth 1 -name '*.targets.json' | sort -V | tail -n 1
+# published ROLE: path of its newest published metadata.
+published() {
+	find "$IMAGE_REPO/public" -maxdepth 1 -name "*.$1.json" | sort -V | tail -n 1
 }
 
 # device_state: what the vehicle runs, from the machine itself, not from the client: deployments, booted
