@@ -4,6 +4,7 @@
 #include "secondary/state_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -19,6 +20,16 @@ static const char *const record_files[] = {
 
 /* ---- writing ---- */
 
+/* cJSON's own numbers are doubles, printed with 15 digits. */
+static bool
+add_u64(cJSON *json, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ju", (uintmax_t)value);
+	return cJSON_AddRawToObject(json, key, text) != NULL;
+}
+
 static cJSON *
 record_json(const struct upt_image *image)
 {
@@ -28,10 +39,9 @@ record_json(const struct upt_image *image)
 	bool ok = hashes != NULL;
 
 	ok = ok && cJSON_AddStringToObject(json, "name", image->name) != NULL;
-	ok = ok && cJSON_AddNumberToObject(json, "length", (double)image->length_bytes) != NULL;
+	ok = ok && add_u64(json, "length", image->length_bytes);
 	if (ok && image->has_release_counter)
-		ok = cJSON_AddNumberToObject(
-			     json, "releaseCounter", (double)image->release_counter) != NULL;
+		ok = add_u64(json, "releaseCounter", image->release_counter);
 	for (size_t i = 0; ok && i < image->n_digests; i++) {
 		const struct upt_digest *digest = &image->digests[i];
 		upt_hex_encode(upt_span(digest->bytes, digest->len), hex);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
+#include "secondary/conn.h"
 
 #define DAY 86400
 
@@ -298,7 +300,9 @@ world_init(struct world *w)
 	struct upt_private_key *key = new_key();
 
 	memset(w, 0, sizeof(*w));
-	snprintf(w->dir, sizeof(w->dir), "/tmp/upt-secondary-XXXXXX");
+	/* In memory where there is some: hundreds of fsyncs take minutes on a disk. */
+	snprintf(w->dir, sizeof(w->dir), "%s/upt-secondary-XXXXXX",
+		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(w->dir));
 	snprintf(w->state_dir, sizeof(w->state_dir), "%s/state", w->dir);
 	snprintf(w->install_path, sizeof(w->install_path), "%s/firmware", w->dir);
@@ -474,16 +478,31 @@ world_kill(struct world *w)
 	w->agent_pid = 0;
 }
 
-bool
-world_agent_died(struct world *w)
+void
+world_wait_death(struct world *w)
 {
-	siginfo_t info = {0};
+	int status = 0;
 
-	assert_int_equal(waitid(P_PID, (id_t)w->agent_pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
-	return info.si_pid != 0;
+	assert_int_equal(waitpid(w->agent_pid, &status, 0), w->agent_pid);
+	w->agent_pid = 0;
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 /* ---- calls ---- */
+
+int
+world_connect(const struct world *w)
+{
+	const struct sockaddr_in name = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)w->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&name, sizeof(name)), 0);
+	assert_ok(upt_conn_prepare(fd, why));
+	return fd;
+}
 
 struct upt_link *
 world_link(struct world *w)
@@ -507,8 +526,8 @@ world_verify(struct world *w, struct upt_err *err)
 	return code;
 }
 
-static struct upt_install_job
-job_of(struct world *w)
+struct upt_install_job
+world_job(struct world *w)
 {
 	char path[PATH_MAX];
 	int fd;
@@ -524,7 +543,7 @@ job_of(struct world *w)
 enum upt_code
 world_send(struct world *w, struct upt_err *err)
 {
-	struct upt_install_job job = job_of(w);
+	struct upt_install_job job = world_job(w);
 	struct upt_link *link = world_link(w);
 	enum upt_code code = link->ops->send_image(link, &job, NULL, err);
 

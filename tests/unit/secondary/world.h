@@ -99,10 +99,15 @@ struct upt_agent_config world_agent_config(const struct world *w);
 void world_start(struct world *w);
 /* SIGTERM, and the agent's exit status must be 0. */
 void world_stop(struct world *w);
-/* SIGKILL now, or waiting for the death that kill_at caused. */
+/* SIGKILL. */
 void world_kill(struct world *w);
-bool world_agent_died(struct world *w);
+/* Waits for the death that kill_at causes. */
+void world_wait_death(struct world *w);
 
+/* A plain connection to the running agent. */
+int world_connect(const struct world *w);
+/* The installation that the metadata is about, with its bytes in an open file. */
+struct upt_install_job world_job(struct world *w);
 /* A new link to the running agent. */
 struct upt_link *world_link(struct world *w);
 /* The steps of an update through a link of its own; the code is the step's. */
