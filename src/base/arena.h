@@ -17,7 +17,8 @@ struct upt_arena {
 	size_t size;
 };
 
-/* Zeroed memory for n items of size bytes, aligned for any type; NULL when memory or size_t ends. */
+/* Zeroed memory for n items of size bytes, aligned for any type; NULL when memory or size_t ends.
+ */
 void *upt_arena_alloc(struct upt_arena *arena, size_t n, size_t size);
 /* NUL-terminated copy of the span; NULL without memory. */
 char *upt_arena_string(struct upt_arena *arena, struct upt_span text);

@@ -30,8 +30,7 @@ mark_cut(char *text, size_t size)
 }
 
 /* Formats into text and cleans it. Arguments may lie in an error's message, so text is never it. */
-static void UPT_PRINTF(3, 0)
-format(char *text, size_t size, const char *fmt, va_list ap)
+static void UPT_PRINTF(3, 0) format(char *text, size_t size, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(text, size, fmt, ap);
 

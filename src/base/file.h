@@ -1,6 +1,7 @@
 /*
- * Durable files: whole-file reads with a bound, and replacement that survives a power cut (temporary
- * file, fsync, rename, fsync of the directory). Paths are local configuration, never server input.
+ * Durable files: whole-file reads with a bound, and replacement that survives a power cut
+ * (temporary file, fsync, rename, fsync of the directory). Paths are local configuration, never
+ * server input.
  */
 #ifndef UPT_BASE_FILE_H
 #define UPT_BASE_FILE_H

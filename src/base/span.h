@@ -46,12 +46,11 @@ upt_buf_span(const struct upt_buf *buf)
 }
 
 /* Makes room for extra more bytes. UPT_E_NO_MEMORY; buf unchanged then. */
-UPT_NODISCARD enum upt_code upt_buf_reserve(
-	struct upt_buf *buf, size_t extra, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_buf_append(
-	struct upt_buf *buf, const void *data, size_t len, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_buf_printf(struct upt_buf *buf, struct upt_err *err, const char *fmt, ...)
-	UPT_PRINTF(3, 4);
+UPT_NODISCARD enum upt_code upt_buf_reserve(struct upt_buf *buf, size_t extra, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_buf_append(struct upt_buf *buf, const void *data, size_t len, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_buf_printf(struct upt_buf *buf, struct upt_err *err, const char *fmt, ...) UPT_PRINTF(3, 4);
 /* Frees and empties; fits upt_cleanup(). */
 void upt_buf_clear(struct upt_buf *buf);
 /* Moves src's bytes to dst (dst's old ones are freed); src is empty afterwards. */

@@ -1,5 +1,6 @@
 /*
- * Shared by the image store's files: the two directories, names, and hashing of every listed digest.
+ * Shared by the image store's files: the two directories, names, and hashing of every listed
+ * digest.
  */
 #ifndef UPT_STORAGE_IMAGES_INTERNAL_H
 #define UPT_STORAGE_IMAGES_INTERNAL_H

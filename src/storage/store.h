@@ -1,7 +1,7 @@
 /*
  * State of the Primary in one SQLite database (WAL, synchronous=FULL): trusted metadata, what is
- * installed, what is pending a reboot, attacks to report, counters. Every call that returns UPT_OK has
- * committed durably. One process holds the store at a time (a lock file beside the database).
+ * installed, what is pending a reboot, attacks to report, counters. Every call that returns UPT_OK
+ * has committed durably. One process holds the store at a time (a lock file beside the database).
  * Thread-safety: a store belongs to one thread.
  */
 #ifndef UPT_STORAGE_STORE_H
@@ -17,30 +17,36 @@
 struct upt_store;
 
 enum upt_store_mode {
-	UPT_STORE_WRITE,     /* create or open, migrate, lock: UPT_E_BUSY when another process holds it */
-	UPT_STORE_READ_ONLY, /* status: no lock, no migration; UPT_E_NOT_FOUND when there is none yet */
+	/* Create or open, migrate, lock: UPT_E_BUSY names the process that holds it. */
+	UPT_STORE_WRITE,
+	/* Status, also beside a running daemon and on a read-only file system: no lock, no
+	 * migration; UPT_E_NOT_FOUND when there is none yet. */
+	UPT_STORE_READ_ONLY,
 };
 
 /*
- * Opens dir/state.db (dir mode 0700, file 0600, both made when missing). UPT_E_DATABASE when it is no
- * database, is damaged (quick_check) or was written by a newer version of this program;
- * UPT_E_PERMISSION, UPT_E_NO_SPACE, UPT_E_IO. A damaged database is never replaced silently.
+ * Opens dir/state.db (dir mode 0700, file 0600, both made when missing; dir must not be writable by
+ * everybody). UPT_E_DATABASE when it is no database, empty, damaged (quick_check), another
+ * program's or a newer version's, or when its journal is there without it: a damaged database is
+ * never replaced silently, since trusted versions and counters would start again. UPT_E_PERMISSION,
+ * UPT_E_NO_SPACE, UPT_E_IO.
  */
-UPT_NODISCARD enum upt_code upt_store_open(const char *dir, enum upt_store_mode mode,
-	struct upt_store **out, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_store_open(
+	const char *dir, enum upt_store_mode mode, struct upt_store **out, struct upt_err *err);
 void upt_store_close(struct upt_store **store);
 
-/* ---- trusted metadata: name is the role's name ("timestamp", "snapshot", "targets", a delegated role) ---- */
+/* ---- trusted metadata; name is the role's: "timestamp", "targets", a delegated role ---- */
 UPT_NODISCARD enum upt_code upt_store_save_document(struct upt_store *store, enum upt_repo repo,
 	const char *name, uint64_t version, struct upt_span bytes, struct upt_err *err);
-/* UPT_E_NOT_FOUND when nothing is stored; out replaced. Reads a large blob in place, without a second copy in memory. */
+/* UPT_E_NOT_FOUND when nothing is stored; out replaced. Reads a large blob in place, without a
+ * second copy in memory. */
 UPT_NODISCARD enum upt_code upt_store_load_document(struct upt_store *store, enum upt_repo repo,
 	const char *name, struct upt_buf *out, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_store_forget_document(struct upt_store *store, enum upt_repo repo,
 	const char *name, struct upt_err *err); /* UPT_OK when there was none */
-/* Every accepted root is kept: Secondaries need the chain. drop_others forgets the repository's timestamp and
- * snapshot in the same transaction: after a rotation of their keys a fast-forwarded version must not
- * survive a power cut between the two (Standard, check_root 6.7). */
+/* Every accepted root is kept: Secondaries need the chain. drop_others forgets the repository's
+ * timestamp and snapshot in the same transaction: after a rotation of their keys a fast-forwarded
+ * version must not survive a power cut between the two (Standard, check_root 6.7). */
 UPT_NODISCARD enum upt_code upt_store_save_root(struct upt_store *store, enum upt_repo repo,
 	uint64_t version, struct upt_span bytes, bool drop_others, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_store_load_root(struct upt_store *store, enum upt_repo repo,
@@ -55,41 +61,44 @@ UPT_NODISCARD enum upt_code upt_store_document_version(struct upt_store *store, 
 /* ---- small values by name ("report_counter", "time_floor", "registered_ecus", ...) ---- */
 UPT_NODISCARD enum upt_code upt_store_get_u64(struct upt_store *store, const char *name,
 	uint64_t fallback, uint64_t *out, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_store_set_u64(struct upt_store *store, const char *name,
-	uint64_t value, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_store_set_u64(struct upt_store *store, const char *name, uint64_t value, struct upt_err *err);
 /* Adds 1 durably and returns the new value: report counters. */
-UPT_NODISCARD enum upt_code upt_store_next_u64(struct upt_store *store, const char *name,
-	uint64_t *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_store_next_u64(struct upt_store *store, const char *name, uint64_t *out, struct upt_err *err);
 /* Replaced; empty when absent. */
-UPT_NODISCARD enum upt_code upt_store_get_text(struct upt_store *store, const char *name,
-	struct upt_buf *out, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_store_set_text(struct upt_store *store, const char *name,
-	struct upt_span text, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_store_get_text(
+	struct upt_store *store, const char *name, struct upt_buf *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_store_set_text(
+	struct upt_store *store, const char *name, struct upt_span text, struct upt_err *err);
 
 /* ---- images on ECUs ---- */
 enum upt_image_slot {
 	UPT_SLOT_INSTALLED = 0, /* runs now, as far as we know */
-	UPT_SLOT_PREVIOUS = 1,  /* what ran before it */
-	UPT_SLOT_PENDING = 2,   /* installed, becomes current after a reboot */
-	UPT_SLOT_REFUSED = 3,   /* rolled back or failed: not tried again until the Director changes its mind */
+	UPT_SLOT_PREVIOUS = 1, /* what ran before it */
+	UPT_SLOT_PENDING = 2, /* installed, becomes current after a reboot */
+	/* Rolled back or failed: not tried again until the Director changes its mind. */
+	UPT_SLOT_REFUSED = 3,
 };
 /* out->name is "" when the slot is empty (UPT_OK). */
 UPT_NODISCARD enum upt_code upt_store_get_image(struct upt_store *store, const char *ecu,
 	enum upt_image_slot slot, struct upt_image *out, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_store_set_image(struct upt_store *store, const char *ecu,
 	enum upt_image_slot slot, const struct upt_image *image, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_store_clear_image(struct upt_store *store, const char *ecu,
-	enum upt_image_slot slot, struct upt_err *err);
-/* In one transaction: INSTALLED becomes PREVIOUS, image becomes INSTALLED, PENDING is cleared. No-op for PREVIOUS when image is the same as INSTALLED. */
+UPT_NODISCARD enum upt_code upt_store_clear_image(
+	struct upt_store *store, const char *ecu, enum upt_image_slot slot, struct upt_err *err);
+/* In one transaction: INSTALLED becomes PREVIOUS, image becomes INSTALLED, PENDING is cleared.
+ * No-op for PREVIOUS when image is the same as INSTALLED. */
 UPT_NODISCARD enum upt_code upt_store_confirm_image(struct upt_store *store, const char *ecu,
 	const struct upt_image *image, struct upt_err *err);
 /* Calls each(ctx, ecu) for every ECU with any image, in order of serial. */
 UPT_NODISCARD enum upt_code upt_store_each_ecu(struct upt_store *store,
-	enum upt_code (*each)(void *ctx, const char *ecu, struct upt_err *err), void *ctx, struct upt_err *err);
+	enum upt_code (*each)(void *ctx, const char *ecu, struct upt_err *err), void *ctx,
+	struct upt_err *err);
 
-/* ---- last signed version report of each ECU (Standard: create_version_report, "write to disk") ---- */
-UPT_NODISCARD enum upt_code upt_store_save_report(struct upt_store *store, const char *ecu,
-	struct upt_span envelope, struct upt_err *err);
+/* ---- last signed version report of each ECU (Standard: create_version_report) ---- */
+UPT_NODISCARD enum upt_code upt_store_save_report(
+	struct upt_store *store, const char *ecu, struct upt_span envelope, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_store_load_report(struct upt_store *store, const char *ecu,
 	struct upt_buf *out, struct upt_err *err); /* UPT_E_NOT_FOUND */
 
@@ -109,7 +118,7 @@ UPT_NODISCARD enum upt_code upt_store_add_incident(struct upt_store *store,
 UPT_NODISCARD enum upt_code upt_store_each_incident(struct upt_store *store, bool unreported,
 	enum upt_code (*each)(void *ctx, const struct upt_incident *incident, struct upt_err *err),
 	void *ctx, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_store_mark_reported(struct upt_store *store, uint64_t up_to_id,
-	struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_store_mark_reported(struct upt_store *store, uint64_t up_to_id, struct upt_err *err);
 
 #endif

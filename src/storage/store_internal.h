@@ -22,7 +22,8 @@ struct upt_store {
  * Translates what SQLite last said about store->db into a code and a message
  * "PATH: what: SQLite's text". rc is the result code of the failed call.
  */
-enum upt_code upt_store_fail(const struct upt_store *store, int rc, const char *what, struct upt_err *err);
+enum upt_code
+upt_store_fail(const struct upt_store *store, int rc, const char *what, struct upt_err *err);
 
 /*
  * One prepared statement. Failures of preparing and binding stick and are reported by step, so
@@ -48,14 +49,14 @@ UPT_NODISCARD enum upt_code upt_query_step(struct upt_query *q, bool *row, struc
 /* Steps to the end; rows are dropped. */
 UPT_NODISCARD enum upt_code upt_query_run(struct upt_query *q, struct upt_err *err);
 /* Columns of the current row; a value of the wrong kind is UPT_E_DATABASE. */
-UPT_NODISCARD enum upt_code upt_query_u64(
-	struct upt_query *q, int column, uint64_t *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_query_u64(struct upt_query *q, int column, uint64_t *out, struct upt_err *err);
 /* Copies at most size - 1 bytes of text and a NUL. */
-UPT_NODISCARD enum upt_code upt_query_text(
-	struct upt_query *q, int column, char *out, size_t size, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_query_text(struct upt_query *q, int column, char *out, size_t size, struct upt_err *err);
 /* Replaces out by a blob of at most UPT_STORE_DOCUMENT_MAX_BYTES. */
-UPT_NODISCARD enum upt_code upt_query_blob(
-	struct upt_query *q, int column, struct upt_buf *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_query_blob(struct upt_query *q, int column, struct upt_buf *out, struct upt_err *err);
 
 /* Runs statements without parameters. */
 UPT_NODISCARD enum upt_code upt_store_exec(
@@ -71,12 +72,13 @@ UPT_NODISCARD enum upt_code upt_transaction_commit(struct upt_transaction *t, st
 void upt_transaction_end(struct upt_transaction *t); /* fits upt_cleanup() */
 
 /* flock of DIR/lock: UPT_E_BUSY names the process that holds it. dir is for messages. */
-UPT_NODISCARD enum upt_code upt_store_lock(
-	int dir_fd, const char *dir, int *lock_fd, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_store_lock(int dir_fd, const char *dir, int *lock_fd, struct upt_err *err);
 void upt_store_unlock(int *lock_fd);
 
 /* Refuses a foreign, an empty or a newer database, and an older one when read-only. */
-UPT_NODISCARD enum upt_code upt_store_check_schema(const struct upt_store *store, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_store_check_schema(const struct upt_store *store, struct upt_err *err);
 /* Applies the migrations the database lacks, each in one transaction. */
 UPT_NODISCARD enum upt_code upt_store_migrate(const struct upt_store *store, struct upt_err *err);
 
