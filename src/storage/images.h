@@ -28,10 +28,10 @@ UPT_NODISCARD enum upt_code upt_images_open_verified(
 /* One download into partial/. Hashes run along; resuming first re-hashes what is there. */
 struct upt_image_writer;
 /* Keeps an earlier partial of the same digest (offset > 0) unless it is longer than the image. Free
- * space for the rest, with a reserve of the smaller of 16 MiB and 1 % of the file system, is checked
- * and allocated first: UPT_E_NO_SPACE with both numbers, before a byte is fetched. UPT_E_BUSY while
- * another writer has this image; UPT_E_UNSUPPORTED when it lists no digest; UPT_E_IO when something
- * else than a plain file was planted in its place. */
+ * space for the rest, with a reserve of the smaller of 16 MiB and 1 % of the file system, is
+ * checked and allocated first: UPT_E_NO_SPACE with both numbers, before a byte is fetched.
+ * UPT_E_BUSY while another writer has this image; UPT_E_UNSUPPORTED when it lists no digest;
+ * UPT_E_IO when something else than a plain file was planted in its place. */
 UPT_NODISCARD enum upt_code
 upt_images_begin(struct upt_images *images, const struct upt_image *image,
 	struct upt_image_writer **out, uint64_t *offset_bytes, struct upt_err *err);
