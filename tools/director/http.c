@@ -377,7 +377,8 @@ on_completed(
 		return;
 	if (exchange->server != NULL) {
 		log_request(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-		exchange->connection->deadline_ms = now_ms() + server->timeout_ms;
+		/* An idle connection is closed by MHD in half of this time, quietly. */
+		exchange->connection->deadline_ms = now_ms() + 2 * server->timeout_ms;
 		free_body(exchange);
 		server->n_running--;
 	}
