@@ -702,7 +702,7 @@ check_config(const struct upt_container_installer_config *config, struct upt_err
 	if (config->port_b != 0 && (config->port_a == 0 || config->port_a == config->port_b))
 		return upt_fail(
 			err, UPT_E_CONFIG, "%s: two ports are two different ones", config->name);
-	if (config->health_timeout_s > 3600 || config->stop_timeout_s > 600)
+	if (config->health_timeout_s > 3600 || config->stop_timeout_s > 90)
 		return upt_fail(
 			err, UPT_E_CONFIG, "%s: a time limit is out of bounds", config->name);
 	if (config->health_url == NULL)

@@ -16,9 +16,9 @@ struct upt_engine_http {
 	/*
 	 * One exchange with the engine's API; path begins with '/' and is percent-encoded. method "GET",
 	 * "POST" or "DELETE"; content_type NULL when body is empty. *out is replaced by the reply, at most
-	 * max_reply_bytes (UPT_E_TOO_LARGE). UPT_OK: any status below 400 (204 and 304 too); UPT_E_ABSENT:
-	 * 404; UPT_E_SERVER: other statuses, with the engine's words in the message; UPT_E_NETWORK: no
-	 * answer. *status is the HTTP status, 0 when there was none.
+	 * max_reply_bytes (UPT_E_TOO_LARGE). UPT_OK: a status below 300; UPT_E_ABSENT: 404;
+	 * UPT_E_SERVER: other statuses, with the engine's words in the message; UPT_E_NETWORK: no answer.
+	 * *status is the HTTP status (304 is looked at), 0 when there was none.
 	 */
 	enum upt_code (*request)(void *ctx, const char *method, const char *path,
 		const char *content_type, struct upt_span body, size_t max_reply_bytes,

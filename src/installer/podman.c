@@ -51,9 +51,11 @@ call(const struct upt_engine_http *http, const char *method, const struct upt_bu
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf ignored = {0};
 	long status = 0;
+	enum upt_code code = http->request(http->ctx, method, (const char *)path->data, NULL,
+		upt_span(NULL, 0), REPLY_MAX_BYTES, reply == NULL ? &ignored : reply, &status, err);
 
-	return http->request(http->ctx, method, (const char *)path->data, NULL, upt_span(NULL, 0),
-		REPLY_MAX_BYTES, reply == NULL ? &ignored : reply, &status, err);
+	/* "Not modified": it runs, or is stopped, already. */
+	return code == UPT_E_SERVER && status == 304 ? UPT_OK : code;
 }
 
 static enum upt_code
@@ -486,7 +488,10 @@ upt_podman_inspect(const struct upt_engine_http *http, const char *name,
 
 /* ---- log ---- */
 
-/* Takes the 8-byte headers (stream, three zeros, big-endian length) out of a log, in place. */
+/*
+ * Takes the 8-byte headers (stream, three zeros, big-endian length) out of a log, in place; the log
+ * of a container with a terminal has none and stays as it is.
+ */
 static size_t
 strip_frames(uint8_t *data, size_t len)
 {
@@ -502,7 +507,7 @@ strip_frames(uint8_t *data, size_t len)
 		in += n;
 		out += n;
 	}
-	return out;
+	return in == 0 ? len : out;
 }
 
 void

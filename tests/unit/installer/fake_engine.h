@@ -1,0 +1,63 @@
+/*
+ * A Podman in memory: images, containers, ports that only one container can hold, and a registry.
+ * It can be told which versions are broken and after how many calls the power goes.
+ */
+#ifndef UPT_TESTS_INSTALLER_FAKE_ENGINE_H
+#define UPT_TESTS_INSTALLER_FAKE_ENGINE_H
+
+#include "installer/engine.h"
+#include "support.h"
+
+#define FAKE_VERSIONS 4
+#define FAKE_CONTAINERS 8
+#define FAKE_REPOSITORY "127.0.0.1:5000/dashboard"
+
+enum fake_status {
+	FAKE_CREATED,
+	FAKE_RUNNING,
+	FAKE_EXITED,
+};
+
+struct fake_container {
+	bool used;
+	char name[128];
+	char app[64]; /* label */
+	char digest[65]; /* label */
+	char port_label[8], health_label[256];
+	unsigned version; /* what it really is */
+	unsigned port; /* that it listens on: its environment's PORT */
+	enum fake_status status;
+	unsigned n_restarts;
+};
+
+struct fake_engine {
+	struct upt_engine_http ops;
+	char digest[FAKE_VERSIONS][65]; /* version 0 is never used */
+	/* what the registry and the versions are like */
+	bool in_registry[FAKE_VERSIONS], present[FAKE_VERSIONS];
+	bool pull_lies; /* says "pulled" and has nothing */
+	const char *pull_script; /* answers a pull with this text instead */
+	bool dies[FAKE_VERSIONS], sick[FAKE_VERSIONS], start_fails[FAKE_VERSIONS];
+	bool flaps[FAKE_VERSIONS];
+	unsigned healthy_after[FAKE_VERSIONS]; /* probes that fail first */
+	struct upt_span log;
+	const char *garbage; /* the next GET answers with this */
+	struct fake_container containers[FAKE_CONTAINERS];
+	/* what happened */
+	char last_pull[512];
+	char last_create[4096];
+	unsigned n_calls, n_pulls, n_pauses, n_probes;
+	/* the power: gone at that call, 0 never; before or after the call had its effect */
+	unsigned crash_at;
+	bool crash_after, crashed;
+};
+
+void fake_engine_init(struct fake_engine *fake);
+struct fake_container *fake_find(struct fake_engine *fake, const char *name);
+/* The one running container's version; 0 when none, 99 when several run. */
+unsigned fake_running(const struct fake_engine *fake);
+unsigned fake_count(const struct fake_engine *fake);
+/* The machine was off: nothing runs. */
+void fake_power_cycle(struct fake_engine *fake);
+
+#endif
