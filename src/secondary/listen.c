@@ -12,7 +12,7 @@
 #include "base/file.h"
 
 /* The Primary calls one at a time; a flood waits in the peers' own kernels. */
-#define BACKLOG 4
+#define BACKLOG 8
 #define ACCEPT_RETRY_MS 1000
 
 static void
