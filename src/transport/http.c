@@ -155,14 +155,6 @@ begin_body(struct upt_exchange *x, struct upt_err *err)
 	return UPT_OK;
 }
 
-static enum upt_code
-begin_document(struct upt_exchange *x, struct upt_err *err)
-{
-	if (x->answer.status != 200)
-		return upt_fail(err, UPT_E_SERVER, "HTTP status %ld", x->answer.status);
-	return begin_body(x, err);
-}
-
 /* The OTA gateway's way to say "no such root" (WIRE): 424 {"code":"root_role_not_found"}. */
 static bool
 says_no_root(const struct upt_exchange *x)
@@ -204,7 +196,7 @@ upt_http_get(struct upt_http *http, const char *url, size_t max_bytes, struct up
 		.any_speed = http->unix_socket != NULL,
 		.max_body_bytes = max_bytes,
 		.max_error_bytes = UPT_HTTP_ERROR_TEXT_MAX_BYTES,
-		.head = begin_document,
+		.head = begin_body,
 		.sink = append_body,
 		.ctx = &body,
 	};

@@ -113,6 +113,17 @@ status_500(struct conn *conn, const struct request *request)
 	return answer(conn, "500 Internal Server Error", "broken");
 }
 
+/* Ends when the client has the answer and closes. */
+static bool
+last_500(struct conn *conn, const struct request *request)
+{
+	(void)request;
+	conn_print(conn,
+		"HTTP/1.1 500 Broken" CRLF "Connection: close" CRLF "Content-Length: 0" CRLF CRLF);
+	conn_pause(conn, 10000);
+	return false;
+}
+
 static bool
 flaky(struct conn *conn, const struct request *request)
 {
@@ -563,6 +574,7 @@ static const struct route routes[] = {
 	{"/400", status_400},
 	{"/long-404", long_404},
 	{"/500", status_500},
+	{"/last-500", last_500},
 	{"/flaky", flaky},
 	{"/flaky-503", flaky_503},
 	{"/long-wait", long_wait},

@@ -237,6 +237,9 @@ serve_connection(void *arg)
 			SSL_shutdown(conn->ssl);
 	}
 	shutdown(conn->fd, SHUT_WR);
+	pthread_mutex_lock(&conn->server->lock);
+	conn->server->seen.n_ended++;
+	pthread_mutex_unlock(&conn->server->lock);
 	return NULL;
 }
 

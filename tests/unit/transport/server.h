@@ -23,6 +23,7 @@ struct server_options {
 /* What the server saw; the strings are of the last request. */
 struct seen {
 	unsigned n_connections, n_requests;
+	unsigned n_ended; /* connections that the client closed, or we */
 	unsigned n_client_certificates; /* requests that came with one */
 	uint64_t sent_bytes; /* accepted by the socket */
 	char method[16], target[256], range[64], content_type[64], accept_encoding[64],

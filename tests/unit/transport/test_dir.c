@@ -5,10 +5,15 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "transport/dir.h"
 
@@ -201,12 +206,39 @@ only_regular_files_are_read(void **state)
 	assert_out(f, "before");
 }
 
+/* From now on openat2 fails as on a kernel, or in a sandbox, without it. */
+static void
+forbid_openat2(void **state)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	(void)state;
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+		skip();
+	assert_int_equal(syscall(SYS_openat2, AT_FDCWD, "/", NULL, 0), -1);
+	assert_int_equal(errno, ENOSYS);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(files_of_the_folder_and_one_below_are_read),
+		CASE(missing_file_is_absent),
+		CASE(file_above_the_limit_is_refused),
+		CASE(name_cannot_leave_the_folder),
+		CASE(link_is_not_followed),
+		CASE(only_regular_files_are_read),
+		cmocka_unit_test(forbid_openat2),
 		CASE(files_of_the_folder_and_one_below_are_read),
 		CASE(missing_file_is_absent),
 		CASE(file_above_the_limit_is_refused),

@@ -95,6 +95,9 @@ message_names_the_url_without_its_secrets(void **state)
 	assert_says(f, "/400: HTTP status 400: {\"code\":\"bad\",\"text\":\"a?b?[2Jc?\"}");
 	assert_null(strstr(f->err.message, "hush"));
 	assert_null(strstr(f->err.message, "me:"));
+	assert_code(fixture_get(f, "/ok?token=hush", 4), UPT_E_TOO_LARGE, &f->err);
+	assert_says(f, "/ok: the server announces 5 bytes");
+	assert_null(strstr(f->err.message, "hush"));
 }
 
 static void
@@ -439,6 +442,18 @@ cancel_ends_a_request(void **state)
 	assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
 }
 
+/* Sets the flag once the client has its answer. */
+static void *
+cancel_after_answer(void *arg)
+{
+	struct fixture *f = arg;
+
+	while (server_seen(f->server).n_ended == 0)
+		sched_yield();
+	f->cancel = true;
+	return NULL;
+}
+
 static void
 cancel_ends_a_pause(void **state)
 {
@@ -447,9 +462,10 @@ cancel_ends_a_pause(void **state)
 
 	f->config.retry_delay_ms = 60000;
 	fixture_new_client(f);
-	pthread_create(&thread, NULL, cancel_during_request, f);
-	assert_code(fixture_get(f, "/500", 100), UPT_E_CANCELLED, &f->err);
+	pthread_create(&thread, NULL, cancel_after_answer, f);
+	assert_code(fixture_get(f, "/last-500", 100), UPT_E_CANCELLED, &f->err);
 	pthread_join(thread, NULL);
+	assert_says(f, "between two tries");
 	assert_int_equal(server_seen(f->server).n_requests, 1);
 }
 

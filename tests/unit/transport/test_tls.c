@@ -1,10 +1,12 @@
 /* Whom the client trusts, and to whom it shows its own certificate. */
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "pki.h"
 
 static void
@@ -207,6 +209,7 @@ wrong_files_are_configuration_errors(void **state)
 		{"ca.key", NULL, NULL, "ca.key"}, /* PEM, but no certificate */
 		{"junk.pem", NULL, NULL, "junk.pem"},
 		{"broken.pem", NULL, NULL, "broken.pem"},
+		{"half.pem", NULL, NULL, "half.pem"}, /* a good one, then a broken one */
 		{".", NULL, NULL, "regular"},
 		{"ca.pem", "client.pem", NULL, "needs its key"},
 		{"ca.pem", NULL, "client.key", "needs its key"},
@@ -242,16 +245,22 @@ write_file(struct fixture *f, const char *name, const char *text)
 	fclose(file);
 }
 
+#define BROKEN_PEM "-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n"
+
 static int
 setup_with_junk(void **state)
 {
+	upt_cleanup(upt_buf_clear) struct upt_buf half = {0};
 	struct fixture *f;
 
 	fixture_setup_tls(state);
 	f = *state;
+	assert_int_equal(
+		upt_file_read(AT_FDCWD, fixture_path(f, "ca.pem"), 65536, &half, &f->err), UPT_OK);
+	assert_int_equal(upt_buf_printf(&half, &f->err, BROKEN_PEM), UPT_OK);
+	write_file(f, "half.pem", (const char *)half.data);
 	write_file(f, "junk.pem", "no certificate at all\n");
-	write_file(f, "broken.pem",
-		"-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n");
+	write_file(f, "broken.pem", BROKEN_PEM);
 	return 0;
 }
 
@@ -260,6 +269,7 @@ teardown_with_junk(void **state)
 {
 	struct fixture *f = *state;
 
+	unlink(fixture_path(f, "half.pem"));
 	unlink(fixture_path(f, "junk.pem"));
 	unlink(fixture_path(f, "broken.pem"));
 	return fixture_teardown(state);
