@@ -48,7 +48,7 @@ init_makes_private_keys_and_a_root() {
 	is 'key modes' "$(stat -c %a "$W"/dir/keys/* | sort -u)" 600
 	is 'keys' "$(cd "$W/dir/keys" && echo *)" 'root.1.pem snapshot.1.pem targets.1.pem timestamp.1.pem'
 	is 'database mode' "$(stat -c %a "$W/dir/director.db")" 600
-	is 'folder mode' "$(stat -c %a "$W/dir")" 700
+	is 'folder modes' "$(stat -c %a "$W/dir" "$W/dir/keys" | sort -u)" 700
 	ROOT1=$(<"$W/dir/1.root.json")
 	has root "$ROOT1" '"consistent_snapshot":true'
 	verifies "$W/dir/1.root.json" "$(public_key "$ROOT1" root)" || fault 'openssl refuses root 1'
@@ -517,6 +517,7 @@ oversize_bodies_are_refused() {
 	refuses 413 too_large veh-1 POST /director/ecus --data-binary "@$W/zeros" -H 'Expect: 100-continue'
 	head -c 5000000 /dev/zero >"$W/zeros"
 	refuses 413 too_large veh-1 PUT /director/manifest --data-binary "@$W/zeros"
+	refuses 413 too_large veh-1 PUT /director/manifest --data-binary "@$W/zeros" -H 'Expect:'
 	refuses 413 too_large veh-1 PUT /director/manifest --data-binary "@$W/zeros" -H 'Transfer-Encoding: chunked' \
 		-H 'Expect:'
 	request stranger PUT /director/manifest --data-binary "@$W/zeros" -H 'Transfer-Encoding: chunked'
