@@ -48,6 +48,22 @@ put_and_delete_go_out_as_they_are(void **state)
 }
 
 static void
+forged_method_or_type_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	long status = -1;
+
+	assert_code(send_text(f, "PUT / HTTP/1.1\r\nX: y", "/ok", "x", 100, &status),
+		UPT_E_INTERNAL, &f->err);
+	assert_int_equal(status, 0);
+	assert_code(upt_http_send(f->http, "PUT", server_url(f->server, "/ok"), "a/b\r\nX: y",
+			    upt_span(NULL, 0), 100, &f->out, &status, &f->err),
+		UPT_E_INTERNAL, &f->err);
+	assert_out(f, "before");
+	assert_int_equal(server_seen(f->server).n_requests, 0);
+}
+
+static void
 error_status_keeps_the_reply(void **state)
 {
 	struct fixture *f = *state;
@@ -300,6 +316,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(post_sends_body_and_type_and_keeps_the_reply),
 		CASE(put_and_delete_go_out_as_they_are),
+		CASE(forged_method_or_type_is_refused),
 		CASE(error_status_keeps_the_reply),
 		CASE(reply_above_the_limit_is_refused),
 		CASE(same_origin_redirect_keeps_method_and_body),
