@@ -219,8 +219,15 @@ run(struct cli *cli, int argc, char **argv, struct upt_err *err)
 		.kind = "image", .key_type = "ed25519", .root_keys = 1};
 	upt_cleanup(repo_close) struct repo repo = {.dirfd = -1};
 
+	bool finished;
+
 	UPT_TRY(read_options(cli, argc, argv, &o, err));
-	UPT_TRY(repo_open_new(cli->dir, &repo, err));
+	UPT_TRY(repo_open_new(cli->dir, &repo, &finished, err));
+	if (finished) {
+		cli_say(cli, "finished the repository in %s, which an interrupted command left",
+			cli->dir);
+		return UPT_OK;
+	}
 	UPT_TRY(make_repository(&repo, &o, err));
 	cli_say(cli, "made %s repository in %s: %zu keys, root version 1 (%u of %u root keys sign)",
 		o.kind, cli->dir, repo.n_keys, (unsigned)o.root_threshold, (unsigned)o.root_keys);

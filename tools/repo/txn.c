@@ -275,10 +275,11 @@ txn_commit(const struct txn *txn, const char *dir, int dirfd, struct upt_err *er
 }
 
 enum upt_code
-txn_recover(int dirfd, struct upt_err *err)
+txn_recover(int dirfd, bool *finished, struct upt_err *err)
 {
 	enum upt_code code;
 
+	*finished = false;
 	UPT_TRY(remove_folder(dirfd, STAGING, err));
 	if (faccessat(dirfd, COMMIT, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
 		return UPT_OK;
@@ -286,5 +287,6 @@ txn_recover(int dirfd, struct upt_err *err)
 	if (faccessat(dirfd, COMMIT "/" MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
 		return remove_folder(dirfd, COMMIT, err);
 	code = apply_all(dirfd, err);
+	*finished = code == UPT_OK;
 	return code == UPT_OK ? code : upt_wrap(err, code, "finishing an interrupted command");
 }

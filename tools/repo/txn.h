@@ -33,8 +33,8 @@ UPT_NODISCARD enum upt_code txn_remove(struct txn *txn, const char *path, struct
 /* Writes everything durably. The caller holds the workspace's lock. dir and dirfd are one folder. */
 UPT_NODISCARD enum upt_code txn_commit(const struct txn *txn, const char *dir, int dirfd,
 	struct upt_err *err);
-/* Finishes or forgets what a killed command left. */
-UPT_NODISCARD enum upt_code txn_recover(int dirfd, struct upt_err *err);
+/* Finishes or forgets what a killed command left; *finished: it was finished. */
+UPT_NODISCARD enum upt_code txn_recover(int dirfd, bool *finished, struct upt_err *err);
 void txn_clear(struct txn *txn);
 
 /* mkdir -p of everything before the last '/', durably. */

@@ -184,8 +184,10 @@ repo_expiry(const struct repo *repo, const char *role_name)
 enum upt_code
 repo_open(const char *dir, struct repo *repo, struct upt_err *err)
 {
+	bool finished;
+
 	UPT_TRY(open_locked(dir, repo, err));
-	UPT_TRY(txn_recover(repo->dirfd, err));
+	UPT_TRY(txn_recover(repo->dirfd, &finished, err));
 	if (faccessat(repo->dirfd, "repo.json", F_OK, 0) != 0)
 		return upt_fail(err, UPT_E_NOT_FOUND,
 			"%s is no workspace (it has no repo.json): \"uptane-repo -C DIR init\" "
@@ -220,13 +222,14 @@ check_empty(const struct repo *repo, struct upt_err *err)
 }
 
 enum upt_code
-repo_open_new(const char *dir, struct repo *repo, struct upt_err *err)
+repo_open_new(const char *dir, struct repo *repo, bool *finished, struct upt_err *err)
 {
+	*finished = false;
 	*repo = (struct repo){.dir = dir, .dirfd = -1};
 	UPT_TRY(upt_dir_make(dir, 0755, err));
 	UPT_TRY(open_locked(dir, repo, err));
-	UPT_TRY(txn_recover(repo->dirfd, err));
-	return check_empty(repo, err);
+	UPT_TRY(txn_recover(repo->dirfd, finished, err));
+	return *finished ? UPT_OK : check_empty(repo, err);
 }
 
 enum upt_code

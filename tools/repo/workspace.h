@@ -60,8 +60,12 @@ UPT_NODISCARD enum upt_code repo_clock(int64_t *out, struct upt_err *err);
 
 /* Opens, locks and recovers a workspace. UPT_E_NOT_FOUND when DIR is none; UPT_E_BUSY. */
 UPT_NODISCARD enum upt_code repo_open(const char *dir, struct repo *repo, struct upt_err *err);
-/* Opens and locks the folder for a new workspace, made when missing. UPT_E_USAGE unless it is empty. */
-UPT_NODISCARD enum upt_code repo_open_new(const char *dir, struct repo *repo, struct upt_err *err);
+/*
+ * Opens and locks the folder for a new workspace, made when missing. UPT_E_USAGE unless it is empty.
+ * *finished: it held one that was made but for its last steps, which have been taken now.
+ */
+UPT_NODISCARD enum upt_code repo_open_new(const char *dir, struct repo *repo, bool *finished,
+	struct upt_err *err);
 void repo_close(struct repo *repo);
 
 /* Reads repo->settings into the fields made from it. UPT_E_CONFIG. */
