@@ -67,7 +67,7 @@ version() { jq .signed.version "$1"; }
 public_version() { version w/metadata/"$1".json; }
 R() { "$repo" -C w "$@"; }
 
-# shellcheck disable=SC2059 # the format is the value
+# shellcheck disable=SC2001,SC2059 # two digits at a time; the format is the value
 hex_to_bytes() { printf "$(sed 's/../\\x&/g' <<<"$1")"; }
 
 # Ed25519 public key (hex) as a PEM that openssl reads.
