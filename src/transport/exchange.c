@@ -325,12 +325,31 @@ set_callbacks(struct upt_exchange *x)
 	return rc;
 }
 
+/*
+ * Else a cancelled request, or one whose connect timeout is over, waits for the resolver's thread,
+ * and with unreachable name servers that is tens of seconds. The thread ends by itself.
+ */
+#if LIBCURL_VERSION_NUM >= 0x075700
+static CURLcode
+set_quick_exit(CURL *easy)
+{
+	return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+}
+#else
+static CURLcode
+set_quick_exit(CURL *easy)
+{
+	(void)easy;
+	return CURLE_OK;
+}
+#endif
+
 static CURLcode
 set_connection(struct upt_exchange *x)
 {
 	const struct upt_http *http = x->http;
 	unsigned idle_s = http->min_speed_window_s / 2, interval_s = http->min_speed_window_s / 10;
-	CURLcode rc = CURLE_OK;
+	CURLcode rc = set_quick_exit(x->easy);
 
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -582,36 +601,61 @@ start_over(struct upt_exchange *x)
 	x->curl_text[0] = '\0';
 }
 
+/*
+ * When we stopped reading, an HTTP/2 server may still send what its window allows, tens of MiB,
+ * into a connection that libcurl keeps: it is closed. Otherwise connections, TLS sessions and
+ * addresses stay, and every option goes, as most point into x or a stack frame.
+ */
+static void
+leave_handle(struct upt_exchange *x, CURLcode rc)
+{
+	CURL **easy = x->anonymous ? &x->http->other : &x->http->own;
+
+	if (rc == CURLE_WRITE_ERROR || rc == CURLE_ABORTED_BY_CALLBACK) {
+		curl_easy_cleanup(x->easy);
+		*easy = NULL;
+	} else {
+		curl_easy_reset(x->easy);
+	}
+	x->easy = NULL;
+}
+
+static CURLcode
+perform(struct upt_exchange *x)
+{
+	struct sigpipe_guard guard;
+	CURLcode rc;
+
+	x->http->stats.n_requests++;
+	sigpipe_block(&guard);
+	rc = curl_easy_perform(x->easy);
+	keep_answer(x);
+	leave_handle(x, rc);
+	sigpipe_restore(&guard);
+	return rc;
+}
+
 enum upt_code
 upt_exchange_run(struct upt_exchange *x, struct upt_err *err)
 {
 	upt_cleanup(free_slist) struct curl_slist *headers = NULL;
-	struct sigpipe_guard guard;
 	CURLcode rc;
 
 	start_over(x);
 	if (upt_http_is_cancelled(x->http))
 		return upt_fail(err, UPT_E_CANCELLED, "cancelled");
 	UPT_TRY(upt_url_check(x->url, err));
-	UPT_TRY(choose_handle(x, err));
 	UPT_TRY(make_headers(x, &headers, err));
+	UPT_TRY(choose_handle(x, err));
 	if ((rc = set_callbacks(x)) == CURLE_OK && (rc = set_connection(x)) == CURLE_OK &&
 		(rc = set_tls(x)) == CURLE_OK && (rc = set_request(x)) == CURLE_OK)
 		rc = curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, headers);
 	if (rc != CURLE_OK) {
-		curl_easy_reset(x->easy);
+		leave_handle(x, rc);
 		return upt_fail(err, rc == CURLE_OUT_OF_MEMORY ? UPT_E_NO_MEMORY : UPT_E_INTERNAL,
 			"cannot prepare a request: %s", curl_easy_strerror(rc));
 	}
-	x->http->stats.n_requests++;
-	sigpipe_block(&guard);
-	rc = curl_easy_perform(x->easy);
-	sigpipe_restore(&guard);
-	keep_answer(x);
-	/* Keeps connections, TLS sessions and addresses; forgets every option, most of which point
-	 * into x or this frame. */
-	curl_easy_reset(x->easy);
-	return conclude(x, rc, err);
+	return conclude(x, perform(x), err);
 }
 
 enum upt_code

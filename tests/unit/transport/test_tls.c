@@ -1,9 +1,15 @@
 /* Whom the client trusts, and to whom it shows its own certificate. */
 #include "fixture.h"
 
+#include <curl/curl.h>
 #include <fcntl.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -59,6 +65,80 @@ server_of_another_authority_is_refused(void **state)
 	assert_int_equal(server_seen(f->server).n_connections, 1);
 	trust(f, "ca.pem", NULL, NULL);
 	assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
+}
+
+enum outcome { AS_IT_SHOULD = 0, WRONG = 1, CANNOT_TEST = 2 };
+
+/* In a child: puts our authority in the place of the system's, in a mount namespace of its own. */
+static bool
+replace_system_authorities(const char *hashed_dir, const char *system_dir)
+{
+	if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+		return false;
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount(hashed_dir, system_dir, NULL, MS_BIND, NULL) == 0;
+}
+
+static enum outcome
+trust_only_ours(struct fixture *f, const char *hashed_dir)
+{
+	const char *system_dir = curl_version_info(CURLVERSION_NOW)->capath;
+	enum upt_code with_system, with_other;
+
+	if (system_dir == NULL || !replace_system_authorities(hashed_dir, system_dir))
+		return CANNOT_TEST;
+	f->config.ca_path = NULL;
+	fixture_new_client(f);
+	with_system = fixture_get(f, "/ok", 100);
+	f->config.ca_path = fixture_path(f, "other-ca.pem");
+	fixture_new_client(f);
+	with_other = fixture_get(f, "/ok", 100);
+	if (with_system != UPT_OK)
+		return CANNOT_TEST;
+	return with_other == UPT_E_TLS ? AS_IT_SHOULD : WRONG;
+}
+
+/* Fills dir with ca.pem under the names that OpenSSL and libcurl look for. */
+static void
+make_hashed_dir(struct fixture *f, char *dir, char hashed[static 128], char bundle[static 128])
+{
+	BIO *bio = BIO_new_file(fixture_path(f, "ca.pem"), "r");
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	assert_non_null(cert);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	snprintf(hashed, 128, "%s/%08lx.0", dir, X509_subject_name_hash(cert));
+	snprintf(bundle, 128, "%s/ca-certificates.crt", dir);
+	assert_int_equal(link(fixture_path(f, "ca.pem"), hashed), 0);
+	assert_int_equal(link(fixture_path(f, "ca.pem"), bundle), 0);
+	X509_free(cert);
+	BIO_free(bio);
+}
+
+/* libcurl's built-in folder of authorities stays trusted beside a given file unless it is taken
+ * away. */
+static void
+systems_authorities_are_not_trusted_beside_ours(void **state)
+{
+	struct fixture *f = *state;
+	char dir[100], hashed[128], bundle[128];
+	int status;
+	pid_t child;
+
+	start(f, false, 0);
+	snprintf(dir, sizeof(dir), "%s/system", f->dir);
+	make_hashed_dir(f, dir, hashed, bundle);
+	child = fork();
+	if (child == 0)
+		_exit((int)trust_only_ours(f, dir));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	unlink(hashed);
+	unlink(bundle);
+	rmdir(dir);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == CANNOT_TEST)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), AS_IT_SHOULD);
 }
 
 static void
@@ -283,6 +363,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(mutual_tls_works_and_reuses_its_connection),
 		CASE(server_of_another_authority_is_refused),
+		CASE(systems_authorities_are_not_trusted_beside_ours),
 		CASE(server_of_another_name_is_refused),
 		CASE(client_without_a_certificate_is_told_so),
 		CASE(old_tls_is_refused),
