@@ -3,8 +3,10 @@
 #include <string.h>
 #include "base/clock.h"
 #include "metadata/image.h"
+#include "transport/url.h"
 
 #define MAX_ECUS 256
+#define LOOPBACK "http://127.0.0.1"
 
 static enum upt_code
 text(struct upt_config *c, const char *section, const char *arg, const char *key, const char *fallback,
@@ -39,19 +41,41 @@ byte_limit(struct upt_config *c, const char *section, const char *key, size_t *l
 	return UPT_OK;
 }
 
+/* Loopback only by its very address: the parser of what is fetched says which host a URL names. */
+static bool
+is_loopback(const char *url)
+{
+	char origin[UPT_URL_SHOWN_SIZE];
+	size_t len = strlen(LOOPBACK);
+
+	upt_url_show_origin(url, origin);
+	return strncmp(origin, LOOPBACK, len) == 0 && strchr(":/", origin[len]) != NULL;
+}
+
+static enum upt_code
+check_url(const struct upt_ini_entry *entry, const char *url, struct upt_err *err)
+{
+	struct upt_err why = {0};
+	const char *host = strstr(url, "://");
+	enum upt_code code = upt_url_check(url, &why);
+
+	if (code == UPT_E_NO_MEMORY)
+		return upt_fail(err, code, "%s", why.message);
+	/* Three slashes: libcurl would take the path's first name for the host. */
+	if (code != UPT_OK || host == NULL || host[3] == '/')
+		return upt_ini_fail(err, entry, "'%s' is no URL", url);
+	if (!upt_url_is_https(url) && !is_loopback(url))
+		return upt_ini_fail(err, entry, "'%s' is no https:// URL", url);
+	if (url[strlen(url) - 1] == '/')
+		return upt_ini_fail(err, entry, "'%s' ends with a slash", url);
+	return UPT_OK;
+}
+
 static enum upt_code
 parse_repo(struct upt_config *c, const char *section, struct upt_repo_config *repo, struct upt_err *err)
 {
-	struct upt_ini_entry *entry;
-	size_t len;
-
 	UPT_TRY(text(c, section, "", "url", NULL, &repo->url, err));
-	entry = upt_ini_find(&c->ini, section, "", "url");
-	len = strlen(repo->url);
-	if (strncmp(repo->url, "https://", 8) != 0 && strncmp(repo->url, "http://127.0.0.1", 16) != 0)
-		return upt_ini_fail(err, entry, "'%s' is no https:// URL", repo->url);
-	if (repo->url[len - 1] == '/')
-		return upt_ini_fail(err, entry, "'%s' ends with a slash", repo->url);
+	UPT_TRY(check_url(upt_ini_find(&c->ini, section, "", "url"), repo->url, err));
 	UPT_TRY(text(c, section, "", "root", NULL, &repo->root_path, err));
 	UPT_TRY(byte_limit(c, section, "max_root_bytes", &repo->limits.root_max_bytes, err));
 	UPT_TRY(byte_limit(c, section, "max_timestamp_bytes", &repo->limits.timestamp_max_bytes, err));
@@ -152,13 +176,42 @@ parse_installer(struct upt_config *c, const char *section, const char *arg, stru
 	return parse_container_installer(c, section, arg, ecu, err);
 }
 
-static enum upt_code
-check_id(const char *what, const char *id, size_t max, struct upt_err *err)
+/* Signed documents carry ids: bytes that are no text there would be found only at the first cycle. */
+static bool
+is_text(const char *id, size_t max)
 {
+	char clean[256];
+
+	if (max >= sizeof(clean) || strlen(id) > max)
+		return false;
+	memcpy(clean, id, strlen(id) + 1);
+	upt_sanitize(clean);
+	return strcmp(clean, id) == 0;
+}
+
+/* entry: where the id comes from, or NULL for a section's argument. */
+static enum upt_code
+check_id(const struct upt_ini_entry *entry, const char *what, const char *id, size_t max, struct upt_err *err)
+{
+	struct upt_err why = {0};
+
 	if (id[0] == '\0' || strlen(id) > max)
-		return upt_fail(err, UPT_E_CONFIG, "%s '%.40s' has %zu characters (1 to %zu)", what, id,
-			strlen(id), max);
-	return UPT_OK;
+		upt_fail(&why, UPT_E_CONFIG, "'%.40s' has %zu characters (1 to %zu)", id, strlen(id), max);
+	else if (!is_text(id, max))
+		upt_fail(&why, UPT_E_CONFIG, "'%.40s' is not plain UTF-8 text", id);
+	if (why.code == UPT_OK)
+		return UPT_OK;
+	return entry != NULL ? upt_ini_fail(err, entry, "%s", why.message)
+			     : upt_fail(err, UPT_E_CONFIG, "%s %s", what, why.message);
+}
+
+/* A required id of a section. */
+static enum upt_code
+parse_id(struct upt_config *c, const char *section, const char *arg, const char *key, size_t max,
+	const char **out, struct upt_err *err)
+{
+	UPT_TRY(text(c, section, arg, key, NULL, out, err));
+	return check_id(upt_ini_find(&c->ini, section, arg, key), key, *out, max, err);
 }
 
 static enum upt_code
@@ -168,9 +221,8 @@ parse_secondary(struct upt_config *c, const char *serial, struct upt_ecu_config 
 	size_t link;
 
 	ecu->serial = serial;
-	UPT_TRY(check_id("[secondary] serial", serial, UPT_ECU_SERIAL_MAX, err));
-	UPT_TRY(text(c, "secondary", serial, "hardware_id", NULL, &ecu->hardware_id, err));
-	UPT_TRY(check_id("hardware_id", ecu->hardware_id, UPT_HARDWARE_ID_MAX, err));
+	UPT_TRY(check_id(NULL, "serial of [secondary]", serial, UPT_ECU_SERIAL_MAX, err));
+	UPT_TRY(parse_id(c, "secondary", serial, "hardware_id", UPT_HARDWARE_ID_MAX, &ecu->hardware_id, err));
 	UPT_TRY(parse_choice(c, "secondary", serial, "link", links, 2, NULL, &link, err));
 	ecu->is_ip = link == 0;
 	if (!ecu->is_ip)
@@ -192,10 +244,8 @@ parse_ecus(struct upt_config *c, struct upt_err *err)
 	c->ecus = upt_arena_alloc(&c->ini.arena, n, sizeof(*c->ecus));
 	if (c->ecus == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu ECUs", n);
-	UPT_TRY(text(c, "primary", "", "serial", NULL, &c->ecus[0].serial, err));
-	UPT_TRY(check_id("[primary] serial", c->ecus[0].serial, UPT_ECU_SERIAL_MAX, err));
-	UPT_TRY(text(c, "primary", "", "hardware_id", NULL, &c->ecus[0].hardware_id, err));
-	UPT_TRY(check_id("[primary] hardware_id", c->ecus[0].hardware_id, UPT_HARDWARE_ID_MAX, err));
+	UPT_TRY(parse_id(c, "primary", "", "serial", UPT_ECU_SERIAL_MAX, &c->ecus[0].serial, err));
+	UPT_TRY(parse_id(c, "primary", "", "hardware_id", UPT_HARDWARE_ID_MAX, &c->ecus[0].hardware_id, err));
 	UPT_TRY(parse_installer(c, "primary", "", &c->ecus[0], err));
 	c->n_ecus = 1;
 	while ((serial = upt_ini_next_argument(&c->ini, "secondary", serial)) != NULL) {
@@ -216,8 +266,7 @@ parse_uptane(struct upt_config *c, struct upt_err *err)
 	const char *build_time;
 	size_t profile;
 
-	UPT_TRY(text(c, "uptane", "", "vehicle_id", NULL, &c->vehicle_id, err));
-	UPT_TRY(check_id("[uptane] vehicle_id", c->vehicle_id, 128, err));
+	UPT_TRY(parse_id(c, "uptane", "", "vehicle_id", 128, &c->vehicle_id, err));
 	UPT_TRY(text(c, "uptane", "", "state_dir", "/var/lib/uptaned", &c->state_dir, err));
 	UPT_TRY(parse_choice(c, "uptane", "", "profile", profiles, 2, "standard", &profile, err));
 	c->profile = (enum upt_profile)profile;
@@ -245,6 +294,9 @@ parse_all(struct upt_config *c, struct upt_err *err)
 		1024, &value, err));
 	c->image.limits.max_delegations = (unsigned)value;
 	optional(c, "image_repository", "", "targets_url", &c->targets_url);
+	if (c->targets_url != NULL)
+		UPT_TRY(check_url(upt_ini_find(&c->ini, "image_repository", "", "targets_url"),
+			c->targets_url, err));
 	UPT_TRY(parse_tls(c, err));
 	UPT_TRY(parse_ecus(c, err));
 	/* A misspelt key would silently leave a default in force: refuse to start instead. */
