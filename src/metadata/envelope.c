@@ -1,22 +1,26 @@
 #include "metadata/envelope.h"
 
+#include <strings.h>
 #include "base/encode.h"
 #include "metadata/limits.h"
 
 /* Longest signature text: base64 or hex of the largest signature. */
 #define SIGNATURE_TEXT_MAX (2 * UPT_SIGNATURE_MAX_BYTES)
 
-/* Hex (plain TUF) or base64 (OTA servers). All-hex text of even length is hex: no base64 signature of
- * real length consists of hex digits only. */
+/* Hex (plain TUF) or base64 (OTA servers). All-hex text of even length is hex: no base64 signature
+ * of real length consists of hex digits only. */
 static enum upt_code
-decode_signature(struct upt_span text, struct upt_arena *arena, struct upt_span *out, struct upt_err *err)
+decode_signature(
+	struct upt_span text, struct upt_arena *arena, struct upt_span *out, struct upt_err *err)
 {
 	uint8_t *bytes;
 	size_t len;
 
 	*out = (struct upt_span){0};
+	/* Longer than any method here writes: some later method's, which like an unknown key type
+	 * never counts and does not hide the good ones beside it. */
 	if (text.len > SIGNATURE_TEXT_MAX)
-		return upt_fail(err, UPT_E_MALFORMED, "a signature of %zu characters", text.len);
+		return UPT_OK;
 	bytes = upt_arena_alloc(arena, text.len + 1, 1);
 	if (bytes == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a signature");
@@ -24,7 +28,7 @@ decode_signature(struct upt_span text, struct upt_arena *arena, struct upt_span 
 		*out = upt_span(bytes, text.len / 2);
 	else if (upt_base64_decode(text, bytes, text.len, &len))
 		*out = upt_span(bytes, len);
-	/* Neither: an empty value, which never counts and does not hide the good ones beside it. */
+	/* Neither: an empty value, which never counts. */
 	return UPT_OK;
 }
 
@@ -42,7 +46,8 @@ parse_signature(struct upt_json_iter *it, struct upt_arena *arena, struct upt_si
 			continue;
 		if (upt_json_key_is(&members, "keyid")) {
 			if (raw.len > UPT_MAX_KEYID_BYTES)
-				return upt_fail(err, UPT_E_MALFORMED, "a key id of %zu bytes", raw.len);
+				return upt_fail(
+					err, UPT_E_MALFORMED, "a key id of %zu bytes", raw.len);
 			UPT_TRY(upt_json_decode_string(arena, raw, &out->keyid, err));
 		} else if (upt_json_key_is(&members, "method")) {
 			UPT_TRY(upt_json_decode(arena, raw, &out->method, err));
@@ -78,7 +83,8 @@ parse_signatures(struct upt_span list, struct upt_arena *arena, struct upt_envel
 		for (size_t i = 0; i < out->n_signatures; i++) {
 			if (strcmp(out->signatures[i].keyid, sig->keyid) == 0)
 				return upt_fail(err, UPT_E_DUPLICATE_KEYID,
-					"the signature list names key id %.16s... twice", sig->keyid);
+					"the signature list names key id %.16s... twice",
+					sig->keyid);
 		}
 		out->n_signatures++;
 	}
@@ -102,10 +108,12 @@ upt_envelope_parse(struct upt_span text, struct upt_arena *arena, struct upt_env
 	return parse_signatures(signatures->text, arena, out, err);
 }
 
-/* The signed bytes in each form, made when first needed; in place when the text already is canonical. */
+/* The signed bytes in each form, made when first needed; in place when the text already is
+ * canonical. */
 struct signed_forms {
 	const struct upt_json_facts *payload;
 	struct upt_buf copies[UPT_JSON_N_FORMS];
+	size_t n_wrong; /* signatures that were tried in every form in vain */
 };
 
 static void
@@ -132,18 +140,19 @@ signed_forms_get(struct signed_forms *forms, enum upt_json_form form, struct upt
 }
 
 static bool
-span_is(struct upt_span span, const char *s)
+same_name(struct upt_span a, struct upt_span b)
 {
-	return upt_span_equal(span, upt_span_str(s));
+	return a.len == b.len &&
+	       (a.len == 0 || strncasecmp((const char *)a.data, (const char *)b.data, a.len) == 0);
 }
 
 /* Old names of one and the same method. */
 static struct upt_span
 canonical_method(struct upt_span method)
 {
-	if (span_is(method, "rsassa-pss"))
+	if (same_name(method, upt_span_str("rsassa-pss")))
 		return upt_span_str("rsassa-pss-sha256");
-	if (span_is(method, "ecdsa"))
+	if (same_name(method, upt_span_str("ecdsa")))
 		return upt_span_str("ecdsa-sha2-nistp256");
 	return method;
 }
@@ -156,7 +165,7 @@ static bool
 choose_method(const struct upt_key *key, const struct upt_signature *sig, struct upt_span *out)
 {
 	if (key->scheme.len > 0 && sig->method.len > 0 &&
-		!upt_span_equal(canonical_method(key->scheme), canonical_method(sig->method)))
+		!same_name(canonical_method(key->scheme), canonical_method(sig->method)))
 		return false;
 	if (sig->method.len > 0)
 		*out = sig->method;
@@ -189,8 +198,9 @@ verify_forms(const struct upt_public_key *key, struct upt_span method, struct up
 			return code;
 		/* One text in all forms: trying it again would cost a pass and change nothing. */
 		if (!forms->payload->forms_differ)
-			return UPT_OK;
+			break;
 	}
+	forms->n_wrong++;
 	return UPT_OK;
 }
 
@@ -263,6 +273,13 @@ upt_envelope_check_threshold(const struct upt_envelope *envelope, const struct u
 		UPT_TRY(verify_signature(key, sig, &forms, &valid, err));
 		if (valid)
 			counted[n_counted++] = upt_public_key_fingerprint(key->key);
+		/* Each costs a pass over the document and no signer writes them: whoever holds one
+		 * key of a delegator could list hundreds over megabytes, in every delegated role.
+		 */
+		if (forms.n_wrong > UPT_MAX_WRONG_SIGNATURES)
+			return upt_fail(err, UPT_E_THRESHOLD,
+				"%s: more than %d wrong signatures by keys of the role", what,
+				UPT_MAX_WRONG_SIGNATURES);
 	}
 	if (n_counted < role->threshold)
 		return upt_fail(err, UPT_E_THRESHOLD,

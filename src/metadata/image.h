@@ -16,7 +16,8 @@ struct upt_image {
 	char name[UPT_TARGET_NAME_MAX + 1]; /* target filename; "" is "nothing known" */
 	uint64_t length_bytes;
 	size_t n_digests;
-	struct upt_digest digests[UPT_MAX_DIGESTS]; /* distinct algorithms, sha256 first if listed */
+	struct upt_digest
+		digests[UPT_MAX_DIGESTS]; /* distinct algorithms, sha256 first if listed */
 	bool has_release_counter;
 	uint64_t release_counter;
 };

@@ -3,7 +3,8 @@
 #include "metadata/limits.h"
 
 static enum upt_code
-parse_key(struct upt_json_iter *it, struct upt_arena *arena, struct upt_key *out, struct upt_err *err)
+parse_key(
+	struct upt_json_iter *it, struct upt_arena *arena, struct upt_key *out, struct upt_err *err)
 {
 	struct upt_span keytype = {0}, public_text = {0}, raw;
 	struct upt_json_iter members = upt_json_enter(it), keyval;
@@ -15,7 +16,7 @@ parse_key(struct upt_json_iter *it, struct upt_arena *arena, struct upt_key *out
 		if (upt_json_key_is(&members, "keytype") && upt_json_raw_string(&members, &raw)) {
 			UPT_TRY(upt_json_decode(arena, raw, &keytype, err));
 		} else if (upt_json_key_is(&members, "scheme") &&
-			upt_json_raw_string(&members, &raw)) {
+			   upt_json_raw_string(&members, &raw)) {
 			UPT_TRY(upt_json_decode(arena, raw, &out->scheme, err));
 		} else if (upt_json_key_is(&members, "keyval") && members.type == UPT_JSON_OBJECT) {
 			keyval = upt_json_enter(&members);
@@ -27,8 +28,8 @@ parse_key(struct upt_json_iter *it, struct upt_arena *arena, struct upt_key *out
 		}
 	}
 	code = upt_public_key_parse(keytype, public_text, &out->key, err);
-	/* Fifteen years of service will bring key types this build has never heard of; such a key is
-	 * listed and never counts, beside enough known ones the document still verifies. */
+	/* Fifteen years of service will bring key types this build has never heard of; such a key
+	 * is listed and never counts, beside enough known ones the document still verifies. */
 	return code == UPT_E_NO_MEMORY || code == UPT_E_INTERNAL ? code : UPT_OK;
 }
 
@@ -55,7 +56,8 @@ upt_keyring_parse(struct upt_json_iter *it, struct upt_arena *arena, struct upt_
 		return upt_fail(err, UPT_E_MALFORMED, "keys is no object");
 	n = count_members(*it);
 	if (n > UPT_MAX_KEYS)
-		return upt_fail(err, UPT_E_MALFORMED, "%zu keys, more than the %d allowed", n, UPT_MAX_KEYS);
+		return upt_fail(err, UPT_E_MALFORMED, "%zu keys, more than the %d allowed", n,
+			UPT_MAX_KEYS);
 	out->keys = upt_arena_alloc(arena, n, sizeof(*out->keys));
 	if (out->keys == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu keys", n);
@@ -100,7 +102,8 @@ parse_keyids(struct upt_json_iter *it, struct upt_arena *arena, struct upt_role_
 	size_t n = count_members(*it);
 
 	if (it->type != UPT_JSON_ARRAY || n > UPT_MAX_ROLE_KEYIDS)
-		return upt_fail(err, UPT_E_MALFORMED, "keyids is no list of at most %d", UPT_MAX_ROLE_KEYIDS);
+		return upt_fail(err, UPT_E_MALFORMED, "keyids is no list of at most %d",
+			UPT_MAX_ROLE_KEYIDS);
 	role->keyids = upt_arena_alloc(arena, n + 1, sizeof(*role->keyids));
 	if (role->keyids == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu key ids", n);
@@ -109,8 +112,8 @@ parse_keyids(struct upt_json_iter *it, struct upt_arena *arena, struct upt_role_
 		const char *id;
 
 		if (!upt_json_raw_string(&ids, &raw) || raw.len > UPT_MAX_KEYID_BYTES)
-			return upt_fail(err, UPT_E_MALFORMED, "a key id is no string of at most %d bytes",
-				UPT_MAX_KEYID_BYTES);
+			return upt_fail(err, UPT_E_MALFORMED,
+				"a key id is no string of at most %d bytes", UPT_MAX_KEYID_BYTES);
 		UPT_TRY(upt_json_decode_string(arena, raw, &id, err));
 		for (size_t i = 0; i < role->n_keyids; i++) {
 			if (strcmp(role->keyids[i], id) == 0)
@@ -133,7 +136,8 @@ upt_role_keys_member(struct upt_json_iter *it, struct upt_arena *arena, struct u
 			return upt_fail(err, UPT_E_MALFORMED, "threshold is no whole number");
 		/* 0 would accept a document that nobody signed. */
 		if (role->threshold < 1)
-			return upt_fail(err, UPT_E_BAD_THRESHOLD, "threshold 0: unsigned documents would pass");
+			return upt_fail(err, UPT_E_BAD_THRESHOLD,
+				"threshold 0: unsigned documents would pass");
 	}
 	return UPT_OK;
 }
@@ -148,26 +152,39 @@ upt_role_keys_check(const struct upt_role_keys *role, const char *name, struct u
 	return UPT_OK;
 }
 
-static bool
-holds_value(const struct upt_role_keys *role, const struct upt_keyring *keyring, const uint8_t *print)
+/* The values of a role's usable keys; a key under two ids stands there twice. */
+struct prints {
+	size_t n;
+	const uint8_t *list[UPT_MAX_ROLE_KEYIDS];
+};
+
+static void
+collect(const struct upt_role_keys *role, const struct upt_keyring *keyring, struct prints *out)
 {
+	out->n = 0;
 	for (size_t i = 0; i < role->n_keyids; i++) {
 		const struct upt_key *key = upt_keyring_find(keyring, role->keyids[i]);
-		if (key != NULL && key->key != NULL &&
-			memcmp(upt_public_key_fingerprint(key->key), print, 32) == 0)
+
+		if (key != NULL && key->key != NULL)
+			out->list[out->n++] = upt_public_key_fingerprint(key->key);
+	}
+}
+
+static bool
+holds(const struct prints *prints, const uint8_t *print)
+{
+	for (size_t i = 0; i < prints->n; i++) {
+		if (memcmp(prints->list[i], print, 32) == 0)
 			return true;
 	}
 	return false;
 }
 
 static bool
-holds_all_of(const struct upt_role_keys *a, const struct upt_keyring *keyring_a,
-	const struct upt_role_keys *b, const struct upt_keyring *keyring_b)
+holds_all(const struct prints *a, const struct prints *b)
 {
-	for (size_t i = 0; i < b->n_keyids; i++) {
-		const struct upt_key *key = upt_keyring_find(keyring_b, b->keyids[i]);
-		if (key != NULL && key->key != NULL &&
-			!holds_value(a, keyring_a, upt_public_key_fingerprint(key->key)))
+	for (size_t i = 0; i < b->n; i++) {
+		if (!holds(a, b->list[i]))
 			return false;
 	}
 	return true;
@@ -177,6 +194,11 @@ bool
 upt_role_keys_same(const struct upt_role_keys *a, const struct upt_keyring *keyring_a,
 	const struct upt_role_keys *b, const struct upt_keyring *keyring_b)
 {
-	return a->threshold == b->threshold && holds_all_of(a, keyring_a, b, keyring_b) &&
-		holds_all_of(b, keyring_b, a, keyring_a);
+	struct prints prints_a, prints_b;
+
+	if (a->threshold != b->threshold)
+		return false;
+	collect(a, keyring_a, &prints_a);
+	collect(b, keyring_b, &prints_b);
+	return holds_all(&prints_a, &prints_b) && holds_all(&prints_b, &prints_a);
 }

@@ -1,7 +1,8 @@
 /*
  * Keys and role definitions as root and delegating targets list them. Key ids are opaque names;
  * what counts towards a threshold is the key's value. Uptane Standard 2.1 "common_metadata" (0.1),
- * "root_meta" (0.4). All memory is the document's arena, key objects are freed by upt_keyring_clear.
+ * "root_meta" (0.4). All memory is the document's arena, key objects are freed by
+ * upt_keyring_clear.
  */
 #ifndef UPT_METADATA_KEYS_H
 #define UPT_METADATA_KEYS_H
@@ -12,7 +13,7 @@
 
 struct upt_key {
 	const char *id;
-	struct upt_span scheme;     /* empty when the key names none */
+	struct upt_span scheme; /* empty when the key names none */
 	struct upt_public_key *key; /* NULL: unknown type or unusable value; it never counts */
 };
 
@@ -43,8 +44,8 @@ const struct upt_key *upt_keyring_find(const struct upt_keyring *keyring, const 
  */
 UPT_NODISCARD enum upt_code upt_role_keys_member(struct upt_json_iter *it, struct upt_arena *arena,
 	struct upt_role_keys *role, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_role_keys_check(
-	const struct upt_role_keys *role, const char *name, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_role_keys_check(const struct upt_role_keys *role, const char *name, struct upt_err *err);
 
 /* True when both roles are held by the same key values with the same threshold. */
 bool upt_role_keys_same(const struct upt_role_keys *a, const struct upt_keyring *keyring_a,

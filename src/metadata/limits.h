@@ -12,10 +12,10 @@ struct upt_limits {
 	size_t root_max_bytes;
 	size_t timestamp_max_bytes;
 	size_t snapshot_max_bytes;
-	size_t targets_max_bytes;      /* top-level targets */
-	size_t delegated_max_bytes;    /* each delegated targets file */
-	unsigned max_root_steps;       /* new roots in one cycle */
-	unsigned max_delegations;      /* delegated roles visited in one search */
+	size_t targets_max_bytes; /* top-level targets */
+	size_t delegated_max_bytes; /* each delegated targets file */
+	unsigned max_root_steps; /* new roots in one cycle */
+	unsigned max_delegations; /* delegated roles visited in one search */
 	unsigned max_delegation_depth;
 };
 
@@ -40,6 +40,7 @@ struct upt_limits {
 /* Inside one document. */
 #define UPT_MAX_KEYS 512
 #define UPT_MAX_SIGNATURES 512
+#define UPT_MAX_WRONG_SIGNATURES 16 /* by keys of the role; others are not tried */
 #define UPT_MAX_ROLE_KEYIDS 512
 #define UPT_MAX_KEYID_BYTES 256
 #define UPT_MAX_ROLE_NAME_BYTES 256

@@ -35,9 +35,10 @@ pin_stored_root(struct upt_trusted_set *set, const struct upt_feed *feed, struct
 	return upt_trusted_set_pin_root(set, &bytes, err);
 }
 
-/* One step N to N+1. *done when the server surely has no newer root. */
+/* One step N to N+1, unless may_step is false. *done when the server surely has no newer root. */
 static enum upt_code
-step_root(struct upt_trusted_set *set, const struct upt_feed *feed, bool *done, struct upt_err *err)
+step_root(struct upt_trusted_set *set, const struct upt_feed *feed, bool may_step, bool *done,
+	struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf name = {0}, bytes = {0};
 	uint64_t next = upt_trusted_set_root(set)->version + 1;
@@ -51,15 +52,23 @@ step_root(struct upt_trusted_set *set, const struct upt_feed *feed, bool *done, 
 	*done = code == UPT_E_ABSENT;
 	if (*done)
 		return UPT_OK;
-	if (code != UPT_OK) {
-		if (err != NULL)
-			err->repo = upt_trusted_set_policy(set)->repo;
+	if (err != NULL)
+		err->repo = upt_trusted_set_policy(set)->repo;
+	if (code != UPT_OK)
 		return upt_wrap(err, code, "%s %s",
 			upt_repo_name(upt_trusted_set_policy(set)->repo), (const char *)name.data);
-	}
+	/* Going on under a root that is known to be replaced would trust keys that a later one
+	 * revokes. */
+	if (!may_step)
+		return upt_fail(err, UPT_E_TOO_LARGE,
+			"%s: more than %u new roots in one cycle; the next one goes on from v%llu",
+			upt_repo_name(upt_trusted_set_policy(set)->repo),
+			upt_trusted_set_policy(set)->limits.max_root_steps,
+			(unsigned long long)(next - 1));
 	UPT_TRY(upt_trusted_set_update_root(set, &bytes, &drop_others, err));
 	root = upt_trusted_set_root(set);
-	return feed->save_root(feed->ctx, root->version, upt_buf_span(&root->bytes), drop_others, err);
+	return feed->save_root(
+		feed->ctx, root->version, upt_buf_span(&root->bytes), drop_others, err);
 }
 
 static enum upt_code
@@ -69,9 +78,10 @@ refresh_root(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t n
 	unsigned max = upt_trusted_set_policy(set)->limits.max_root_steps;
 	bool done = false;
 
-	/* Steps 6.1 to 6.5. More roots than one cycle takes are left to the next one: each is stored. */
-	for (unsigned i = 0; i < max && !done; i++) {
-		UPT_TRY(step_root(set, feed, &done, err));
+	/* Steps 6.1 to 6.5; each accepted root is stored, so that the next cycle goes on from it.
+	 */
+	for (unsigned i = 0; !done; i++) {
+		UPT_TRY(step_root(set, feed, i < max, &done, err));
 		*changed = *changed || !done;
 	}
 	/* Step 6.6 */
@@ -80,10 +90,11 @@ refresh_root(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t n
 
 /* ---- stored copies ---- */
 
-/* A stored copy that no longer verifies (its keys rotated, its file rotted) is dropped: it may neither
- * wedge the client nor count as "previous". */
+/* A stored copy that no longer verifies (its keys rotated, its file rotted) is dropped: it may
+ * neither wedge the client nor count as "previous". */
 static enum upt_code
-restore(struct upt_trusted_set *set, const struct upt_feed *feed, enum upt_role role, struct upt_err *err)
+restore(struct upt_trusted_set *set, const struct upt_feed *feed, enum upt_role role,
+	struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 	enum upt_code code = feed->load(feed->ctx, upt_role_name(role), &bytes, err);
@@ -99,7 +110,8 @@ restore(struct upt_trusted_set *set, const struct upt_feed *feed, enum upt_role 
 }
 
 static enum upt_code
-save(struct upt_trusted_set *set, const struct upt_feed *feed, enum upt_role role, struct upt_err *err)
+save(struct upt_trusted_set *set, const struct upt_feed *feed, enum upt_role role,
+	struct upt_err *err)
 {
 	const struct upt_metadata *doc = upt_trusted_set_held(set, role);
 
@@ -109,8 +121,8 @@ save(struct upt_trusted_set *set, const struct upt_feed *feed, enum upt_role rol
 /* ---- steps 4 and 7: timestamp ---- */
 
 static enum upt_code
-refresh_timestamp(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t now,
-	struct upt_err *err)
+refresh_timestamp(
+	struct upt_trusted_set *set, const struct upt_feed *feed, int64_t now, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 	const struct upt_metadata *held;
@@ -127,24 +139,24 @@ refresh_timestamp(struct upt_trusted_set *set, const struct upt_feed *feed, int6
 /* ---- steps 5 and 8: snapshot ---- */
 
 static enum upt_code
-refresh_snapshot(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t now, bool *changed,
-	struct upt_err *err)
+refresh_snapshot(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t now,
+	bool *changed, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 
 	if (upt_trusted_set_confirm_snapshot(set, now))
 		return UPT_OK;
-	*changed = true;
 	UPT_TRY(fetch_needed(set, feed, UPT_ROLE_SNAPSHOT, NULL, &bytes, err));
 	UPT_TRY(upt_trusted_set_update_snapshot(set, &bytes, now, err));
+	*changed = true;
 	return save(set, feed, UPT_ROLE_SNAPSHOT, err);
 }
 
 /* ---- steps 6 and 9: targets ---- */
 
 static enum upt_code
-refresh_targets(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t now, bool *changed,
-	struct upt_err *err)
+refresh_targets(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t now,
+	bool *changed, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 	const struct upt_metadata *held;
@@ -179,24 +191,43 @@ upt_refresh(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t no
 	return refresh_targets(set, feed, now, changed, err);
 }
 
+/* The stored copy: *out when the snapshot still lists it, else the "previous" of what is fetched.
+ * One that does not verify by this delegator's keys is neither, and is overwritten by what is
+ * fetched. */
+static enum upt_code
+take_stored(struct upt_trusted_set *set, const struct upt_feed *feed,
+	const struct upt_metadata *delegator, const struct upt_delegation *d, int64_t now,
+	const struct upt_metadata **out, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	enum upt_code code = feed->load(feed->ctx, d->name, &bytes, err);
+
+	*out = NULL;
+	if (code == UPT_E_NOT_FOUND)
+		return UPT_OK;
+	if (code != UPT_OK)
+		return code;
+	if (upt_trusted_set_update_delegated(set, delegator, d, &bytes, now, out, err) == UPT_OK)
+		return UPT_OK;
+	code = upt_trusted_set_restore_delegated(set, delegator, d, &bytes, err);
+	return code == UPT_E_NO_MEMORY || code == UPT_E_INTERNAL ? code : UPT_OK;
+}
+
 enum upt_code
 upt_refresh_delegated(struct upt_trusted_set *set, const struct upt_feed *feed,
 	const struct upt_metadata *delegator, const struct upt_delegation *d, int64_t now,
 	const struct upt_metadata **out, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
-	enum upt_code code;
 
 	UPT_TRY(upt_trusted_set_find_delegated(set, delegator, d, out, err));
 	if (*out != NULL)
 		return UPT_OK;
-	code = feed->load(feed->ctx, d->name, &bytes, err);
-	if (code != UPT_OK && code != UPT_E_NOT_FOUND)
-		return code;
-	if (code == UPT_OK &&
-		upt_trusted_set_update_delegated(set, delegator, d, &bytes, now, out, err) == UPT_OK)
+	UPT_TRY(take_stored(set, feed, delegator, d, now, out, err));
+	if (*out != NULL)
 		return UPT_OK;
 	UPT_TRY(fetch_needed(set, feed, UPT_ROLE_TARGETS, d->name, &bytes, err));
 	UPT_TRY(upt_trusted_set_update_delegated(set, delegator, d, &bytes, now, out, err));
-	return feed->save(feed->ctx, (*out)->name, (*out)->version, upt_buf_span(&(*out)->bytes), err);
+	return feed->save(
+		feed->ctx, (*out)->name, (*out)->version, upt_buf_span(&(*out)->bytes), err);
 }

@@ -13,7 +13,8 @@ upt_role_name(enum upt_role role)
 	return role < UPT_N_ROLES ? names[role] : "unknown";
 }
 
-typedef enum upt_code member_fn(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
+typedef enum upt_code
+member_fn(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
 typedef enum upt_code complete_fn(const struct upt_metadata *m, struct upt_err *err);
 
 static member_fn *const member_fns[UPT_N_ROLES] = {
@@ -58,7 +59,8 @@ parse_payload(struct upt_metadata *m, struct upt_err *err)
 			has_type = true;
 		} else if (upt_json_key_is(&it, "version")) {
 			if (!upt_json_u64(&it, &m->version) || m->version < 1)
-				return upt_fail(err, UPT_E_MALFORMED, "version is no whole number above 0");
+				return upt_fail(
+					err, UPT_E_MALFORMED, "version is no whole number above 0");
 		} else if (upt_json_key_is(&it, "expires")) {
 			UPT_TRY(parse_expires(&it, m, err));
 			has_expires = true;
@@ -67,9 +69,11 @@ parse_payload(struct upt_metadata *m, struct upt_err *err)
 		}
 	}
 	if (!has_type)
-		return upt_fail(err, UPT_E_WRONG_ROLE, "no _type where \"%s\" belongs", upt_role_name(m->role));
+		return upt_fail(err, UPT_E_WRONG_ROLE, "no _type where \"%s\" belongs",
+			upt_role_name(m->role));
 	if (m->version < 1 || !has_expires)
-		return upt_fail(err, UPT_E_MALFORMED, "no %s", m->version < 1 ? "version" : "expires");
+		return upt_fail(
+			err, UPT_E_MALFORMED, "no %s", m->version < 1 ? "version" : "expires");
 	return complete_fns[m->role](m, err);
 }
 

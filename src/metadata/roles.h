@@ -28,7 +28,7 @@ struct upt_root {
 
 /* How a timestamp or snapshot lists a file. */
 struct upt_file_meta {
-	struct upt_span raw_name; /* raw JSON string text: "snapshot.json", "targets.json", "ROLE.json" */
+	struct upt_span name; /* decoded: "snapshot.json", "targets.json", "ROLE.json" */
 	uint64_t version;
 	bool has_length;
 	uint64_t length_bytes;
@@ -43,6 +43,7 @@ struct upt_timestamp {
 struct upt_snapshot {
 	size_t n_files;
 	struct upt_file_meta *files; /* in the order of the text */
+	const struct upt_file_meta **by_name; /* the same in the order of upt_file_name_compare() */
 };
 
 struct upt_delegation {
@@ -50,9 +51,9 @@ struct upt_delegation {
 	struct upt_role_keys role;
 	bool terminating;
 	size_t n_paths;
-	const char **paths;           /* glob patterns */
+	const char **paths; /* glob patterns */
 	size_t n_hash_prefixes;
-	const char **hash_prefixes;   /* lower-case hex prefixes of the target path's SHA-256 */
+	const char **hash_prefixes; /* lower-case hex prefixes of the target path's SHA-256 */
 	bool has_hardware_ids;
 	size_t n_hardware_ids;
 	const char **hardware_ids;
@@ -65,11 +66,11 @@ struct upt_target_ref {
 };
 
 struct upt_targets {
-	struct upt_span custom;       /* top-level custom object, or empty */
+	struct upt_span custom; /* top-level custom object, or empty */
 	size_t n_targets;
-	struct upt_target_ref *refs;  /* in the order of the text */
+	struct upt_target_ref *refs; /* in the order of the text */
 	bool has_delegations;
-	struct upt_keyring keyring;   /* of the delegations */
+	struct upt_keyring keyring; /* of the delegations */
 	size_t n_delegations;
 	struct upt_delegation *delegations; /* in order: first is highest priority */
 };
@@ -77,7 +78,7 @@ struct upt_targets {
 /* One document: bytes, envelope and payload. Owns all of it. */
 struct upt_metadata {
 	enum upt_role role;
-	const char *name;        /* "root", "timestamp", "snapshot", "targets" or the delegated role's */
+	const char *name; /* "root", "timestamp", "snapshot", "targets" or the delegated role's */
 	uint64_t version;
 	int64_t expires;
 	struct upt_buf bytes;
@@ -101,20 +102,21 @@ void upt_metadata_free(struct upt_metadata **metadata);
 
 /* A listed target, decoded. Strings live in the arena given to upt_targets_get(). */
 struct upt_target {
-	struct upt_image image;    /* name, length, known digests, release counter */
-	bool unknown_hash;         /* lists an algorithm that this build cannot verify */
-	const char *format;        /* "" when absent */
-	const char *uri;           /* NULL when absent */
-	bool has_hardware_ids;     /* a list is given, be it empty */
+	struct upt_image image; /* name, length, known digests, release counter */
+	bool unknown_hash; /* lists an algorithm that this build cannot verify */
+	const char *format; /* "" when absent */
+	const char *uri; /* NULL when absent */
+	bool has_hardware_ids; /* a list is given, be it empty */
 	size_t n_hardware_ids;
 	const char **hardware_ids; /* Image repository: the hardware it is for */
 	size_t n_ecus;
-	struct upt_target_ecu {    /* Director: the ECUs that shall install it */
+	struct upt_target_ecu { /* Director: the ECUs that shall install it */
 		const char *serial;
 		const char *hardware_id;
-	} *ecus;
-	struct upt_span must_match; /* raw JSON object that both repositories must list alike, or empty */
-	struct upt_span custom;     /* the whole custom object, raw, or empty */
+	} * ecus;
+	struct upt_span
+		must_match; /* raw JSON object that both repositories must list alike, or empty */
+	struct upt_span custom; /* the whole custom object, raw, or empty */
 };
 
 /* Index of the target of that name, or -1. */
@@ -123,20 +125,30 @@ long upt_targets_find(const struct upt_targets *targets, const char *name);
 UPT_NODISCARD enum upt_code upt_targets_get(const struct upt_targets *targets, size_t i,
 	struct upt_arena *arena, struct upt_target *out, struct upt_err *err);
 
+/* Orders names by their bytes. */
+int upt_file_name_compare(struct upt_span a, struct upt_span b);
 /* The snapshot's listing of a file ("targets.json", "ROLE.json"), or NULL. */
-const struct upt_file_meta *upt_snapshot_find(const struct upt_snapshot *snapshot, const char *file_name);
+const struct upt_file_meta *
+upt_snapshot_find(const struct upt_snapshot *snapshot, const char *file_name);
 
 /* Role parsers, one file each; used by upt_metadata_parse only. */
-UPT_NODISCARD enum upt_code upt_root_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_timestamp_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_snapshot_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_targets_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_root_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_timestamp_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_snapshot_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_targets_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_root_complete(const struct upt_metadata *m, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_timestamp_complete(const struct upt_metadata *m, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_snapshot_complete(const struct upt_metadata *m, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_timestamp_complete(const struct upt_metadata *m, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_snapshot_complete(const struct upt_metadata *m, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_targets_complete(const struct upt_metadata *m, struct upt_err *err);
 /* Reads {"version"[,"length"][,"hashes"]}. */
-UPT_NODISCARD enum upt_code upt_file_meta_parse(struct upt_json_iter *it, struct upt_file_meta *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_file_meta_parse(struct upt_json_iter *it, struct upt_file_meta *out, struct upt_err *err);
 /* Reads a hashes object; unknown algorithms are skipped and noted. */
 UPT_NODISCARD enum upt_code upt_hashes_parse(struct upt_json_iter *it, struct upt_digest *digests,
 	size_t *n_digests, bool *unknown, struct upt_err *err);

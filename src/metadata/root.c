@@ -1,7 +1,8 @@
 #include "metadata/roles.h"
 
 static enum upt_code
-parse_role(struct upt_json_iter *it, struct upt_metadata *m, enum upt_role role, struct upt_err *err)
+parse_role(
+	struct upt_json_iter *it, struct upt_metadata *m, enum upt_role role, struct upt_err *err)
 {
 	struct upt_role_keys *keys = &m->root.roles[role];
 	struct upt_json_iter members = upt_json_enter(it);
@@ -41,7 +42,8 @@ upt_root_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err
 		return parse_roles(it, m, err);
 	if (upt_json_key_is(it, "consistent_snapshot")) {
 		if (it->type != UPT_JSON_TRUE && it->type != UPT_JSON_FALSE)
-			return upt_fail(err, UPT_E_MALFORMED, "consistent_snapshot is neither true nor false");
+			return upt_fail(err, UPT_E_MALFORMED,
+				"consistent_snapshot is neither true nor false");
 		m->root.consistent_snapshot = it->type == UPT_JSON_TRUE;
 	}
 	return UPT_OK;

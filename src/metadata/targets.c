@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include "metadata/limits.h"
 
-/* The parts of an entry that every target must have (0.5), checked for all of them at once, so that a
- * document with one broken entry is never half trusted. */
+/* The parts of an entry that every target must have (0.5), checked for all of them at once, so that
+ * a document with one broken entry is never half trusted. */
 static enum upt_code
 check_entry(struct upt_json_iter *it, struct upt_err *err)
 {
@@ -23,12 +23,13 @@ check_entry(struct upt_json_iter *it, struct upt_err *err)
 			UPT_TRY(upt_hashes_parse(&members, digests, &n_digests, &unknown, err));
 			has_hashes = true;
 		} else if (upt_json_key_is(&members, "custom") && members.type != UPT_JSON_OBJECT &&
-			members.type != UPT_JSON_NULL) {
+			   members.type != UPT_JSON_NULL) {
 			return upt_fail(err, UPT_E_MALFORMED, "custom is no object");
 		}
 	}
 	if (!has_length || !has_hashes)
-		return upt_fail(err, UPT_E_MALFORMED, "it has no %s", has_length ? "hashes" : "length");
+		return upt_fail(
+			err, UPT_E_MALFORMED, "it has no %s", has_length ? "hashes" : "length");
 	return UPT_OK;
 }
 
@@ -60,7 +61,8 @@ parse_targets(struct upt_json_iter *it, struct upt_targets *targets, struct upt_
 	while (upt_json_next(&entries)) {
 		enum upt_code code = check_entry(&entries, err);
 
-		if (code == UPT_OK && (entries.key.len == 0 || entries.key.len > UPT_TARGET_NAME_MAX))
+		if (code == UPT_OK &&
+			(entries.key.len == 0 || entries.key.len > UPT_TARGET_NAME_MAX))
 			code = upt_fail(err, UPT_E_MALFORMED, "its name has %zu bytes (1 to %d)",
 				entries.key.len, UPT_TARGET_NAME_MAX);
 		if (code != UPT_OK)
@@ -68,7 +70,8 @@ parse_targets(struct upt_json_iter *it, struct upt_targets *targets, struct upt_
 				(int)(entries.key.len < 100 ? entries.key.len : 100),
 				(const char *)entries.key.data);
 		UPT_TRY(add_ref(targets, &cap,
-			(struct upt_target_ref){.raw_name = entries.key, .value = upt_json_value(&entries)},
+			(struct upt_target_ref){
+				.raw_name = entries.key, .value = upt_json_value(&entries)},
 			err));
 	}
 	return UPT_OK;
@@ -91,15 +94,16 @@ parse_strings(struct upt_json_iter *it, struct upt_arena *arena, size_t max, siz
 	while (upt_json_next(&items))
 		n++;
 	if (n > max)
-		return upt_fail(err, UPT_E_MALFORMED, "a list of %zu, more than the %zu allowed", n, max);
+		return upt_fail(
+			err, UPT_E_MALFORMED, "a list of %zu, more than the %zu allowed", n, max);
 	*out = upt_arena_alloc(arena, n + 1, sizeof(**out));
 	if (*out == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu strings", n);
 	items = upt_json_enter(it);
 	while (upt_json_next(&items)) {
 		if (!upt_json_raw_string(&items, &raw) || raw.len > max_bytes)
-			return upt_fail(err, UPT_E_MALFORMED, "an item is no string of at most %zu bytes",
-				max_bytes);
+			return upt_fail(err, UPT_E_MALFORMED,
+				"an item is no string of at most %zu bytes", max_bytes);
 		UPT_TRY(upt_json_decode_string(arena, raw, &(*out)[*n_out], err));
 		(*n_out)++;
 	}
@@ -113,14 +117,17 @@ delegation_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_d
 	struct upt_span raw;
 
 	if (upt_json_key_is(it, "name")) {
-		if (!upt_json_raw_string(it, &raw) || raw.len == 0 || raw.len > UPT_MAX_ROLE_NAME_BYTES)
-			return upt_fail(err, UPT_E_MALFORMED, "a role name is no string of 1 to %d bytes",
+		if (!upt_json_raw_string(it, &raw) || raw.len == 0 ||
+			raw.len > UPT_MAX_ROLE_NAME_BYTES)
+			return upt_fail(err, UPT_E_MALFORMED,
+				"a role name is no string of 1 to %d bytes",
 				UPT_MAX_ROLE_NAME_BYTES);
 		return upt_json_decode_string(&m->arena, raw, &d->name, err);
 	}
 	if (upt_json_key_is(it, "terminating")) {
 		if (it->type != UPT_JSON_TRUE && it->type != UPT_JSON_FALSE)
-			return upt_fail(err, UPT_E_MALFORMED, "terminating is neither true nor false");
+			return upt_fail(
+				err, UPT_E_MALFORMED, "terminating is neither true nor false");
 		d->terminating = it->type == UPT_JSON_TRUE;
 		return UPT_OK;
 	}
@@ -162,15 +169,17 @@ parse_delegation(struct upt_json_iter *it, struct upt_metadata *m, struct upt_er
 		return upt_fail(err, UPT_E_MALFORMED, "a delegation has no name");
 	/* A delegated role called "root" would be stored and looked up as the real one. */
 	if (reserved_name(d->name))
-		return upt_fail(err, UPT_E_MALFORMED, "a delegation to the top-level role %s", d->name);
+		return upt_fail(
+			err, UPT_E_MALFORMED, "a delegation to the top-level role %s", d->name);
 	if (d->paths != NULL && d->hash_prefixes != NULL)
-		return upt_fail(err, UPT_E_MALFORMED, "delegation %s has paths and path_hash_prefixes",
-			d->name);
+		return upt_fail(err, UPT_E_MALFORMED,
+			"delegation %s has paths and path_hash_prefixes", d->name);
 	if (d->paths == NULL && d->hash_prefixes == NULL)
 		return upt_fail(err, UPT_E_MALFORMED, "delegation %s names no paths", d->name);
 	for (size_t i = 0; i < m->targets.n_delegations; i++) {
 		if (strcmp(m->targets.delegations[i].name, d->name) == 0)
-			return upt_fail(err, UPT_E_MALFORMED, "two delegations to role %s", d->name);
+			return upt_fail(
+				err, UPT_E_MALFORMED, "two delegations to role %s", d->name);
 	}
 	UPT_TRY(upt_role_keys_check(&d->role, d->name, err));
 	m->targets.n_delegations++;
@@ -189,8 +198,8 @@ parse_delegation_list(struct upt_json_iter *it, struct upt_metadata *m, struct u
 	while (upt_json_next(&items))
 		n++;
 	if (n > UPT_MAX_DELEGATED_ROLES)
-		return upt_fail(err, UPT_E_DELEGATION, "%zu delegations, more than the %d allowed", n,
-			UPT_MAX_DELEGATED_ROLES);
+		return upt_fail(err, UPT_E_DELEGATION, "%zu delegations, more than the %d allowed",
+			n, UPT_MAX_DELEGATED_ROLES);
 	m->targets.delegations = upt_arena_alloc(&m->arena, n + 1, sizeof(*m->targets.delegations));
 	if (m->targets.delegations == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu delegations", n);
@@ -276,8 +285,8 @@ parse_ecu(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target_e
 		if (!upt_json_key_is(&members, "hardwareId"))
 			continue;
 		if (!upt_json_raw_string(&members, &raw) || raw.len > UPT_HARDWARE_ID_MAX)
-			return upt_fail(err, UPT_E_MALFORMED, "hardwareId is no string of at most %d bytes",
-				UPT_HARDWARE_ID_MAX);
+			return upt_fail(err, UPT_E_MALFORMED,
+				"hardwareId is no string of at most %d bytes", UPT_HARDWARE_ID_MAX);
 		UPT_TRY(upt_json_decode_string(arena, raw, &ecu->hardware_id, err));
 	}
 	if (ecu->hardware_id == NULL)
@@ -286,7 +295,8 @@ parse_ecu(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target_e
 }
 
 static enum upt_code
-parse_ecus(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target *out, struct upt_err *err)
+parse_ecus(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target *out,
+	struct upt_err *err)
 {
 	struct upt_json_iter members;
 	size_t n = 0;
@@ -333,7 +343,8 @@ custom_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_targ
 		return upt_json_decode_string(arena, raw, &out->format, err);
 	} else if (upt_json_key_is(it, "uri") && it->type != UPT_JSON_NULL) {
 		if (!upt_json_raw_string(it, &raw) || raw.len > 2048)
-			return upt_fail(err, UPT_E_MALFORMED, "uri is no string of at most 2048 bytes");
+			return upt_fail(
+				err, UPT_E_MALFORMED, "uri is no string of at most 2048 bytes");
 		return raw.len == 0 ? UPT_OK : upt_json_decode_string(arena, raw, &out->uri, err);
 	} else if (upt_json_key_is(it, "mustMatch")) {
 		if (it->type != UPT_JSON_OBJECT)
@@ -358,31 +369,45 @@ parse_custom(struct upt_json_iter *it, struct upt_arena *arena, struct upt_targe
 	return UPT_OK;
 }
 
-enum upt_code
-upt_targets_get(const struct upt_targets *targets, size_t i, struct upt_arena *arena,
-	struct upt_target *out, struct upt_err *err)
+static enum upt_code
+get_members(const struct upt_target_ref *ref, struct upt_arena *arena, struct upt_target *out,
+	struct upt_err *err)
 {
-	const struct upt_target_ref *ref = &targets->refs[i];
 	struct upt_json_iter members = upt_json_iter(ref->value);
-	struct upt_span name;
 
-	*out = (struct upt_target){.format = ""};
-	UPT_TRY(upt_json_decode(arena, ref->raw_name, &name, err));
-	if (name.len > UPT_TARGET_NAME_MAX)
-		return upt_fail(err, UPT_E_MALFORMED, "a target name of %zu bytes", name.len);
-	memcpy(out->image.name, name.data, name.len);
 	while (upt_json_next(&members)) {
 		if (upt_json_key_is(&members, "length")) {
 			if (!upt_json_u64(&members, &out->image.length_bytes))
 				return upt_fail(err, UPT_E_MALFORMED, "length is no whole number");
 		} else if (upt_json_key_is(&members, "hashes")) {
-			UPT_TRY(upt_hashes_parse(&members, out->image.digests, &out->image.n_digests,
-				&out->unknown_hash, err));
+			UPT_TRY(upt_hashes_parse(&members, out->image.digests,
+				&out->image.n_digests, &out->unknown_hash, err));
 		} else if (upt_json_key_is(&members, "custom")) {
 			enum upt_code code = parse_custom(&members, arena, out, err);
+
 			if (code != UPT_OK)
-				return upt_wrap(err, code, "target %s: custom", out->image.name);
+				return upt_wrap(err, code, "custom");
 		}
 	}
+	return UPT_OK;
+}
+
+enum upt_code
+upt_targets_get(const struct upt_targets *targets, size_t i, struct upt_arena *arena,
+	struct upt_target *out, struct upt_err *err)
+{
+	struct upt_target target = {.format = ""};
+	struct upt_span name;
+	enum upt_code code;
+
+	*out = target;
+	UPT_TRY(upt_json_decode(arena, targets->refs[i].raw_name, &name, err));
+	if (name.len > UPT_TARGET_NAME_MAX)
+		return upt_fail(err, UPT_E_MALFORMED, "a target name of %zu bytes", name.len);
+	memcpy(target.image.name, name.data, name.len);
+	code = get_members(&targets->refs[i], arena, &target, err);
+	if (code != UPT_OK)
+		return upt_wrap(err, code, "target %s", target.image.name);
+	*out = target;
 	return UPT_OK;
 }
