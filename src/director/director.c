@@ -19,27 +19,33 @@ find_ecu(const struct upt_vehicle *vehicle, const char *serial, size_t *index)
 
 /* 0.6: without the id, one vehicle's empty targets would freeze every other vehicle. */
 static enum upt_code
-check_vehicle_id(const struct upt_vehicle *vehicle, const struct upt_metadata *targets, struct upt_err *err)
+check_vehicle_id(
+	const struct upt_vehicle *vehicle, const struct upt_metadata *targets, struct upt_err *err)
 {
 	struct upt_json_iter it = upt_json_iter(targets->targets.custom);
 	struct upt_span raw;
 
-	if (vehicle->vehicle_id == NULL)
-		return UPT_OK;
-	while (targets->targets.custom.len > 0 && upt_json_next(&it)) {
+	while (vehicle->vehicle_id != NULL && targets->targets.custom.len > 0 &&
+		upt_json_next(&it)) {
 		if (!upt_json_key_is(&it, "vehicleId"))
 			continue;
-		if (!upt_json_raw_string(&it, &raw) || !upt_json_raw_is(raw, vehicle->vehicle_id))
+		if (!upt_json_raw_string(&it, &raw))
+			return upt_fail(err, UPT_E_MALFORMED,
+				"director targets v%llu: vehicleId is no string",
+				(unsigned long long)targets->version);
+		if (!upt_json_raw_is(raw, vehicle->vehicle_id))
 			return upt_fail(err, UPT_E_WRONG_VEHICLE,
 				"director targets v%llu are for vehicle %.*s, this is %s",
-				(unsigned long long)targets->version, (int)(raw.len < 64 ? raw.len : 64),
-				(const char *)raw.data, vehicle->vehicle_id);
+				(unsigned long long)targets->version,
+				(int)(raw.len < 64 ? raw.len : 64), (const char *)raw.data,
+				vehicle->vehicle_id);
 		return UPT_OK;
 	}
 	if (vehicle->require_vehicle_id && targets->targets.n_targets == 0)
 		return upt_fail(err, UPT_E_WRONG_VEHICLE,
 			"director targets v%llu are empty and name no vehicle; this is %s",
-			(unsigned long long)targets->version, vehicle->vehicle_id);
+			(unsigned long long)targets->version,
+			vehicle->vehicle_id != NULL ? vehicle->vehicle_id : "one without an id");
 	return UPT_OK;
 }
 
@@ -66,8 +72,8 @@ check_distinct(const char **serials, size_t n, uint64_t version, struct upt_err 
 }
 
 static enum upt_code
-collect_serials(const struct upt_vehicle *vehicle, const struct upt_target *target, uint64_t version,
-	const char **serials, size_t *n, struct upt_err *err)
+collect_serials(const struct upt_vehicle *vehicle, const struct upt_target *target,
+	uint64_t version, const char **serials, size_t *n, struct upt_err *err)
 {
 	size_t index;
 
@@ -77,12 +83,16 @@ collect_serials(const struct upt_vehicle *vehicle, const struct upt_target *targ
 			(unsigned long long)version, target->image.name);
 	for (size_t i = 0; i < target->n_ecus; i++) {
 		/* 9.8: a Director that speaks of foreign ECUs speaks of another vehicle. */
-		if (vehicle->knows_all_ecus && find_ecu(vehicle, target->ecus[i].serial, &index) == NULL)
+		if (vehicle->knows_all_ecus &&
+			find_ecu(vehicle, target->ecus[i].serial, &index) == NULL)
 			return upt_fail(err, UPT_E_UNKNOWN_ECU,
-				"director targets v%llu: %s is for ECU %s, which this vehicle does not have",
-				(unsigned long long)version, target->image.name, target->ecus[i].serial);
+				"director targets v%llu: %s is for ECU %s, which this vehicle does "
+				"not have",
+				(unsigned long long)version, target->image.name,
+				target->ecus[i].serial);
 		if (*n == MAX_DIRECTOR_ECUS)
-			return upt_fail(err, UPT_E_MALFORMED, "director targets v%llu name more than %d ECUs",
+			return upt_fail(err, UPT_E_MALFORMED,
+				"director targets v%llu name more than %d ECUs",
 				(unsigned long long)version, MAX_DIRECTOR_ECUS);
 		serials[(*n)++] = target->ecus[i].serial;
 	}
@@ -90,7 +100,8 @@ collect_serials(const struct upt_vehicle *vehicle, const struct upt_target *targ
 }
 
 enum upt_code
-upt_director_check_rules(const void *rules_ctx, const struct upt_metadata *targets, struct upt_err *err)
+upt_director_check_rules(
+	const void *rules_ctx, const struct upt_metadata *targets, struct upt_err *err)
 {
 	const struct upt_vehicle *vehicle = rules_ctx;
 	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
@@ -129,6 +140,16 @@ compare_assignments(const void *a, const void *b)
 	return (aa->ecu > bb->ecu) - (aa->ecu < bb->ecu);
 }
 
+/* The rules refuse it already, where the trusted set was given them. */
+static enum upt_code
+fail_twice(const struct upt_vehicle *vehicle, size_t ecu, struct upt_err *err)
+{
+	if (err != NULL)
+		err->repo = UPT_REPO_DIRECTOR;
+	return upt_fail(err, UPT_E_DUPLICATE_ECU, "director: more than one target for ECU %s",
+		vehicle->ecus[ecu].serial);
+}
+
 enum upt_code
 upt_director_assignments(const struct upt_metadata *targets, const struct upt_vehicle *vehicle,
 	struct upt_arena *arena, struct upt_assignment **out, size_t *n_out, struct upt_err *err)
@@ -146,26 +167,31 @@ upt_director_assignments(const struct upt_metadata *targets, const struct upt_ve
 		UPT_TRY(upt_targets_get(&targets->targets, i, arena, &target, err));
 		for (size_t k = 0; k < target.n_ecus; k++) {
 			size_t index;
-			const struct upt_vehicle_ecu *ecu = find_ecu(vehicle, target.ecus[k].serial, &index);
+			const struct upt_vehicle_ecu *ecu =
+				find_ecu(vehicle, target.ecus[k].serial, &index);
 
 			if (ecu == NULL)
 				continue;
 			UPT_TRY(check_hardware(&target, &target.ecus[k], ecu, err));
-			/* The rules already refused a second target for one ECU. */
+			/* More assignments than ECUs: one has two. */
 			if (n == vehicle->n_ecus)
-				return upt_fail(err, UPT_E_DUPLICATE_ECU, "more assignments than ECUs");
+				return fail_twice(vehicle, index, err);
 			list[n++] = (struct upt_assignment){.ecu = index, .target = target};
 		}
 	}
 	qsort(list, n, sizeof(*list), compare_assignments);
+	for (size_t i = 1; i < n; i++) {
+		if (list[i - 1].ecu == list[i].ecu)
+			return fail_twice(vehicle, list[i].ecu, err);
+	}
 	*out = list;
 	*n_out = n;
 	return UPT_OK;
 }
 
 enum upt_code
-upt_director_correlation_id(const struct upt_metadata *targets, struct upt_arena *arena, const char **out,
-	struct upt_err *err)
+upt_director_correlation_id(const struct upt_metadata *targets, struct upt_arena *arena,
+	const char **out, struct upt_err *err)
 {
 	struct upt_json_iter it = upt_json_iter(targets->targets.custom);
 	struct upt_span raw;

@@ -1,31 +1,36 @@
 #include "imagerepo/imagerepo.h"
 
-/* Every hash that both list must agree, and at least one must be listed by both. */
+/*
+ * Every hash that the Director lists must be listed alike by the Image repository (which may list
+ * more). Downloads are checked against the latter's list (2.17): one that only the Director lists
+ * would never be.
+ */
 static enum upt_code
 check_hashes(const struct upt_image *director, const struct upt_image *image, struct upt_err *err)
 {
-	bool common = false;
-
 	for (size_t i = 0; i < director->n_digests; i++) {
 		const struct upt_digest *other = upt_image_digest(image, director->digests[i].alg);
 
 		if (other == NULL)
-			continue;
+			return upt_fail(err, UPT_E_TARGET_MISMATCH,
+				"image %s: the Image repository does not list the Director's %s",
+				image->name, upt_hash_name(director->digests[i].alg));
 		if (!upt_digest_equal(&director->digests[i], other))
 			return upt_fail(err, UPT_E_TARGET_MISMATCH,
-				"image %s: Director and Image repository list another %s", image->name,
-				upt_hash_name(other->alg));
-		common = true;
+				"image %s: Director and Image repository list another %s",
+				image->name, upt_hash_name(other->alg));
 	}
-	if (!common)
+	if (director->n_digests == 0)
 		return upt_fail(err, UPT_E_TARGET_MISMATCH,
-			"image %s: Director and Image repository have no hash in common", image->name);
+			"image %s: Director and Image repository have no hash in common",
+			image->name);
 	return UPT_OK;
 }
 
 /* 0.8: a section that both list alike, or neither lists. Compared in canonical form. */
 static enum upt_code
-check_must_match(const struct upt_target *director, const struct upt_target *image, struct upt_err *err)
+check_must_match(
+	const struct upt_target *director, const struct upt_target *image, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf a = {0}, b = {0};
 
@@ -51,8 +56,8 @@ check_hardware(const struct upt_target *image, const struct upt_match *ecu, stru
 			return UPT_OK;
 	}
 	return upt_fail(err, UPT_E_WRONG_HARDWARE,
-		"image %s: the Image repository does not list it for hardware %s", image->image.name,
-		ecu->hardware_id);
+		"image %s: the Image repository does not list it for hardware %s",
+		image->image.name, ecu->hardware_id);
 }
 
 static enum upt_code
@@ -61,11 +66,13 @@ check_release_counter(const struct upt_target *director, const struct upt_target
 {
 	const struct upt_image *d = &director->image, *i = &image->image;
 
-	/* Both repositories name it, or the Image repository alone does: its owners count releases. */
+	/* Both repositories name it, or the Image repository alone does: its owners count releases.
+	 */
 	if (d->has_release_counter &&
 		(!i->has_release_counter || d->release_counter != i->release_counter))
 		return upt_fail(err, UPT_E_TARGET_MISMATCH,
-			"image %s: Director and Image repository differ in releaseCounter", i->name);
+			"image %s: Director and Image repository differ in releaseCounter",
+			i->name);
 	if (installed == NULL || !installed->has_release_counter)
 		return UPT_OK;
 	if (!i->has_release_counter || i->release_counter < installed->release_counter)
@@ -92,11 +99,12 @@ upt_imagerepo_match(const struct upt_target *director, const struct upt_target *
 			"image %s: %llu bytes says the Director, %llu the Image repository",
 			image->image.name, (unsigned long long)director->image.length_bytes,
 			(unsigned long long)image->image.length_bytes);
-	UPT_TRY(check_hashes(&director->image, &image->image, err));
 	/* A hash that nobody here can verify is a check that would not run (2.17). */
 	if (director->unknown_hash || image->unknown_hash)
 		return upt_fail(err, UPT_E_TARGET_MISMATCH,
-			"image %s: lists a hash algorithm that this client does not know", image->image.name);
+			"image %s: lists a hash algorithm that this client does not know",
+			image->image.name);
+	UPT_TRY(check_hashes(&director->image, &image->image, err));
 	UPT_TRY(check_must_match(director, image, err));
 	UPT_TRY(check_hardware(image, ecu, err));
 	return check_release_counter(director, image, ecu->installed, err);

@@ -10,7 +10,8 @@ struct walk {
 	char name_hash[2 * UPT_HASH_MAX_BYTES + 1]; /* lower-case hex SHA-256 of name */
 	struct upt_arena *arena;
 	unsigned n_visited;
-	/* Roles between the top level and here: a role that is met again below itself adds nothing. */
+	/* Roles between the top level and here: a role that is met again below itself adds nothing.
+	 */
 	const char *path[64];
 	unsigned depth;
 	struct upt_target *out;
@@ -38,8 +39,8 @@ lists_path(const struct walk *walk, const struct upt_delegation *d)
 			return true;
 	}
 	for (size_t i = 0; i < d->n_hash_prefixes; i++) {
-		if (d->hash_prefixes[i][0] != '\0' &&
-			strncmp(walk->name_hash, d->hash_prefixes[i], strlen(d->hash_prefixes[i])) == 0)
+		if (d->hash_prefixes[i][0] != '\0' && strncmp(walk->name_hash, d->hash_prefixes[i],
+							      strlen(d->hash_prefixes[i])) == 0)
 			return true;
 	}
 	return false;
@@ -66,8 +67,9 @@ check_limits(const struct walk *walk, const char *role, struct upt_err *err)
 			limits->max_delegations, role);
 	if (walk->depth >= limits->max_delegation_depth ||
 		walk->depth >= sizeof(walk->path) / sizeof(walk->path[0]))
-		return upt_fail(err, UPT_E_DELEGATION, "image %s: delegations deeper than %u, at role %s",
-			walk->name, limits->max_delegation_depth, role);
+		return upt_fail(err, UPT_E_DELEGATION,
+			"image %s: delegations deeper than %u, at role %s", walk->name,
+			limits->max_delegation_depth, role);
 	return UPT_OK;
 }
 
@@ -94,8 +96,9 @@ search_role(struct walk *walk, const struct upt_metadata *role, struct upt_err *
 		if (!on_path(walk, d->name)) {
 			UPT_TRY(check_limits(walk, d->name, err));
 			walk->n_visited++;
-			/* Step 10.2: a role that cannot be had or verified ends the search; going on would
-			 * let whoever withholds it hand the name to a role of lower priority. */
+			/* Step 10.2: a role that cannot be had or verified ends the search; going
+			 * on would let whoever withholds it hand the name to a role of lower
+			 * priority. */
 			UPT_TRY(upt_refresh_delegated(walk->set, walk->search->feed, role, d,
 				walk->search->now, &delegated, err));
 			walk->path[walk->depth++] = d->name;
@@ -132,7 +135,8 @@ upt_imagerepo_find(struct upt_trusted_set *set, const struct upt_search *search,
 	UPT_TRY(search_role(&walk, top, err));
 	/* Steps 10.4, 10.7 */
 	if (!walk.found)
-		return upt_fail(err, UPT_E_UNKNOWN_TARGET, "image %s: the Image repository does not list it%s",
-			name, walk.terminated ? " (a terminating delegation ended the search)" : "");
+		return upt_fail(err, UPT_E_UNKNOWN_TARGET,
+			"image %s: the Image repository does not list it%s", name,
+			walk.terminated ? " (a terminating delegation ended the search)" : "");
 	return UPT_OK;
 }
