@@ -12,7 +12,7 @@
 
 #define SECTION "secondary"
 #define MAX_TIMEOUT_S 3600
-#define DEFAULT_LISTEN "127.0.0.1:9031"
+#define DEFAULT_LISTEN "127.0.0.1:9030"
 
 static enum upt_code
 get(struct upt_ini *ini, const char *key, const char *fallback, const char **out,
@@ -67,7 +67,7 @@ get_profile(struct upt_ini *ini, bool *ota, struct upt_err *err)
 	return UPT_OK;
 }
 
-/* "127.0.0.1:9031" or "[::1]:9031". The text is cut at the end of the address. */
+/* "127.0.0.1:9030" or "[::1]:9030". The text is cut at the end of the address. */
 static bool
 split_listen(char *text, const char **address, unsigned *port)
 {

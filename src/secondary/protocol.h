@@ -29,7 +29,7 @@
 
 #define UPT_WIRE_MAGIC 0x55505453u /* "UPTS" */
 #define UPT_WIRE_VERSION 1
-#define UPT_WIRE_DEFAULT_PORT 9031
+#define UPT_WIRE_DEFAULT_PORT 9030
 #define UPT_WIRE_HEADER_BYTES 5
 /* Every data frame but the last of a file or image holds exactly this much: a peer cannot keep the
  * other side busy with one byte a minute. */

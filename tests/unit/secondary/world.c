@@ -249,7 +249,7 @@ repo_init(struct world *w, struct world_repo *r, enum upt_repo repo)
 	r->forger = new_key();
 	for (int i = 0; i < UPT_N_ROLES; i++) {
 		r->keys[i] = new_key();
-		r->expires[i] = w->now + DAY;
+		r->expires[i] = w->now + (i == UPT_ROLE_ROOT ? 3650 : 1) * (int64_t)DAY;
 	}
 	r->versions[UPT_ROLE_ROOT] = 1;
 	serve_root(r, NULL);
