@@ -71,27 +71,36 @@ ostree_current(struct upt_installer *base, struct upt_image *out, struct upt_err
 	return UPT_OK;
 }
 
+/* Looks anew each time: the pull is another process's. */
+static enum upt_code
+is_complete(const struct upt_ostree *self, const char *commit, const struct upt_image *image,
+	bool *complete, struct upt_err *err)
+{
+	g_autoptr(OstreeSysroot) sysroot = NULL;
+	g_autoptr(OstreeRepo) repo = NULL;
+
+	UPT_TRY(upt_ostree_open(self->sysroot, UPT_OSTREE_READ, &sysroot, err));
+	UPT_TRY(upt_ostree_get_repo(sysroot, &repo, err));
+	return upt_ostree_check_commit(repo, commit, image, complete, err);
+}
+
 static enum upt_code
 ostree_prepare(struct upt_installer *base, const struct upt_install_job *job,
 	const struct upt_install_progress *progress, struct upt_err *err)
 {
 	struct upt_ostree *self = from_base(base);
-	g_autoptr(OstreeSysroot) sysroot = NULL;
-	g_autoptr(OstreeRepo) repo = NULL;
 	char commit[UPT_OSTREE_COMMIT_HEX + 1];
 	bool complete;
 
 	UPT_TRY(commit_of(job->image, commit, err));
 	if (progress != NULL && progress->cancel != NULL && *progress->cancel)
 		return upt_fail(err, UPT_E_CANCELLED, "preparing %s was cancelled", commit);
-	UPT_TRY(upt_ostree_open(self->sysroot, UPT_OSTREE_PULL, &sysroot, err));
-	UPT_TRY(upt_ostree_get_repo(sysroot, &repo, err));
-	UPT_TRY(upt_ostree_check_commit(repo, commit, job->image, &complete, err));
+	UPT_TRY(is_complete(self, commit, job->image, &complete, err));
 	if (complete)
 		return UPT_OK;
 	UPT_TRY(check_space(self, err));
-	UPT_TRY(upt_ostree_pull(self, repo, commit, job->uri, progress, err));
-	UPT_TRY(upt_ostree_check_commit(repo, commit, job->image, &complete, err));
+	UPT_TRY(upt_ostree_pull(self, commit, job->uri, progress, err));
+	UPT_TRY(is_complete(self, commit, job->image, &complete, err));
 	if (!complete)
 		return upt_fail(
 			err, UPT_E_IMAGE_HASH, "commit %s was pulled and is not complete", commit);

@@ -212,7 +212,7 @@ pull(struct fetch *fetch, struct upt_err *err)
 	g_autoptr(GError) error = NULL;
 	pthread_t watcher;
 
-	UPT_TRY(upt_ostree_open(fetch->sysroot, UPT_OSTREE_PULL, &sysroot, err));
+	UPT_TRY(upt_ostree_open(fetch->sysroot, UPT_OSTREE_CHANGE, &sysroot, err));
 	UPT_TRY(upt_ostree_get_repo(sysroot, &repo, err));
 	if (pthread_create(&watcher, NULL, watch, fetch) != 0)
 		return upt_fail(err, UPT_E_NO_MEMORY, "cannot watch over the pull");

@@ -1,8 +1,8 @@
 /*
  * The OSTREE installer's own files: ostree.c (operations), ostree_pull.c (fetching a commit, by way
- * of the program uptane-ostree-pull: ostree_fetch.c), ostree_sysroot.c (what runs, what boots next),
- * ostree_record.c (what is remembered across a reboot). GLib is known to these and nobody else.
- * Thread-safety: that of the installer.
+ * of the program uptane-ostree-pull: ostree_fetch.c), ostree_sysroot.c (what runs, what boots
+ * next), ostree_record.c (what is remembered across a reboot). GLib is known to these and nobody
+ * else. Thread-safety: that of the installer.
  */
 #ifndef UPT_INSTALLER_OSTREE_INTERNAL_H
 #define UPT_INSTALLER_OSTREE_INTERNAL_H
@@ -62,8 +62,7 @@ upt_ostree_fail(struct upt_err *err, const GError *error, const char *fmt, ...) 
 
 enum upt_ostree_access {
 	UPT_OSTREE_READ,
-	UPT_OSTREE_PULL, /* the repository is written: a read-only mount becomes writable for us */
-	UPT_OSTREE_CHANGE, /* the same, with the lock: UPT_E_BUSY */
+	UPT_OSTREE_CHANGE, /* with the lock (UPT_E_BUSY); read-only mounts become writable for us */
 };
 
 /* Opens and loads the sysroot at path. */
@@ -99,13 +98,13 @@ UPT_NODISCARD enum upt_code upt_ostree_deploy(const struct upt_ostree *self, Ost
 UPT_NODISCARD enum upt_code upt_ostree_check_commit(OstreeRepo *repo, const char *commit,
 	const struct upt_image *image, bool *complete, struct upt_err *err);
 /*
- * Pulls commit into repo. Progress and cancellation as in prepare. UPT_E_ABSENT: the server lacks
- * part of it; UPT_E_IMAGE_HASH: an object is not what its name says; UPT_E_TOO_SLOW, UPT_E_TLS,
- * UPT_E_SERVER, UPT_E_NETWORK, UPT_E_NO_SPACE, UPT_E_CANCELLED; UPT_E_MALFORMED, UPT_E_CONFIG and
- * UPT_E_UNSUPPORTED for a uri or a remote that cannot be used.
+ * Pulls commit into the sysroot's repository, with the sysroot's lock. Progress and cancellation as
+ * in prepare. UPT_E_ABSENT: the server lacks part of it; UPT_E_IMAGE_HASH: an object is not what
+ * its name says; UPT_E_TOO_SLOW, UPT_E_TLS, UPT_E_SERVER, UPT_E_NETWORK, UPT_E_NO_SPACE,
+ * UPT_E_CANCELLED, UPT_E_BUSY; UPT_E_MALFORMED, UPT_E_CONFIG and UPT_E_UNSUPPORTED for a uri or a
+ * remote that cannot be used.
  */
-UPT_NODISCARD enum upt_code
-upt_ostree_pull(const struct upt_ostree *self, OstreeRepo *repo, const char *commit,
+UPT_NODISCARD enum upt_code upt_ostree_pull(const struct upt_ostree *self, const char *commit,
 	const char *uri, const struct upt_install_progress *progress, struct upt_err *err);
 
 #endif

@@ -202,19 +202,32 @@ run_pull(const struct upt_ostree *self, const char *remote, const char *commit, 
 	return code;
 }
 
+static enum upt_code
+open_repo(const struct upt_ostree *self, enum upt_ostree_access access, OstreeSysroot **sysroot,
+	OstreeRepo **repo, struct upt_err *err)
+{
+	UPT_TRY(upt_ostree_open(self->sysroot, access, sysroot, err));
+	return upt_ostree_get_repo(*sysroot, repo, err);
+}
+
 /* A key in hardware makes libostree's libcurl abort. */
 static enum upt_code
-check_remote_key(OstreeRepo *repo, const char *remote, struct upt_err *err)
+check_remote_key(const struct upt_ostree *self, struct upt_err *err)
 {
+	g_autoptr(OstreeSysroot) sysroot = NULL;
+	g_autoptr(OstreeRepo) repo = NULL;
 	g_autofree char *key = NULL;
 	g_autoptr(GError) error = NULL;
 
-	if (!ostree_repo_get_remote_option(repo, remote, "tls-client-key-path", NULL, &key, &error))
-		return upt_fail(err, UPT_E_CONFIG, "no remote %s in the sysroot: %s", remote,
+	UPT_TRY(open_repo(self, UPT_OSTREE_READ, &sysroot, &repo, err));
+	if (!ostree_repo_get_remote_option(
+		    repo, self->remote, "tls-client-key-path", NULL, &key, &error))
+		return upt_fail(err, UPT_E_CONFIG, "no remote %s in the sysroot: %s", self->remote,
 			error == NULL ? "" : error->message);
 	if (key != NULL && g_str_has_prefix(key, "pkcs11:"))
 		return upt_fail(err, UPT_E_UNSUPPORTED,
-			"remote %s has its key in hardware, which libostree cannot use", remote);
+			"remote %s has its key in hardware, which libostree cannot use",
+			self->remote);
 	return UPT_OK;
 }
 
@@ -225,26 +238,10 @@ add_option(GVariantBuilder *builder, const char *name, const char *value)
 		g_variant_builder_add(builder, "{sv}", name, g_variant_new_string(value));
 }
 
-static enum upt_code
-change_temporary_remote(OstreeRepo *repo, OstreeRepoRemoteChange change, const char *uri,
-	GVariant *options, struct upt_err *err)
+static GVariant *
+remote_options(const struct upt_ostree *self)
 {
-	g_autoptr(GError) error = NULL;
-
-	if (!ostree_repo_remote_change(
-		    repo, NULL, change, TEMPORARY_REMOTE, uri, options, NULL, &error))
-		return upt_ostree_fail(err, error, "cannot set up remote %s", TEMPORARY_REMOTE);
-	return UPT_OK;
-}
-
-static enum upt_code
-pull_from_uri(const struct upt_ostree *self, OstreeRepo *repo, const char *commit, const char *uri,
-	const struct upt_install_progress *progress, struct upt_err *err)
-{
-	g_autoptr(GVariant) options = NULL;
 	GVariantBuilder builder;
-	struct upt_err ignored = {0};
-	enum upt_code code;
 
 	g_variant_builder_init(&builder, G_VARIANT_TYPE("a{sv}"));
 	add_option(&builder, "tls-ca-path", self->ca_path);
@@ -252,13 +249,37 @@ pull_from_uri(const struct upt_ostree *self, OstreeRepo *repo, const char *commi
 	add_option(&builder, "tls-client-key-path", self->key_path);
 	/* The signed targets vouch for the commit id: a second kind of signature adds nothing. */
 	g_variant_builder_add(&builder, "{sv}", "gpg-verify", g_variant_new_boolean(FALSE));
-	options = g_variant_ref_sink(g_variant_builder_end(&builder));
-	/* Replaces what a crash left. */
-	UPT_TRY(change_temporary_remote(
-		repo, OSTREE_REPO_REMOTE_CHANGE_REPLACE, uri, options, err));
+	return g_variant_ref_sink(g_variant_builder_end(&builder));
+}
+
+/* Makes the remote for uri, in place of what a crash left, or with uri NULL removes it. */
+static enum upt_code
+set_temporary_remote(const struct upt_ostree *self, const char *uri, struct upt_err *err)
+{
+	g_autoptr(OstreeSysroot) sysroot = NULL;
+	g_autoptr(OstreeRepo) repo = NULL;
+	g_autoptr(GVariant) options = uri == NULL ? NULL : remote_options(self);
+	g_autoptr(GError) error = NULL;
+
+	UPT_TRY(open_repo(self, UPT_OSTREE_CHANGE, &sysroot, &repo, err));
+	if (!ostree_repo_remote_change(repo, NULL,
+		    uri == NULL ? OSTREE_REPO_REMOTE_CHANGE_DELETE_IF_EXISTS
+				: OSTREE_REPO_REMOTE_CHANGE_REPLACE,
+		    TEMPORARY_REMOTE, uri, options, NULL, &error))
+		return upt_ostree_fail(err, error, "cannot set up remote %s", TEMPORARY_REMOTE);
+	return UPT_OK;
+}
+
+static enum upt_code
+pull_from_uri(const struct upt_ostree *self, const char *commit, const char *uri,
+	const struct upt_install_progress *progress, struct upt_err *err)
+{
+	struct upt_err ignored = {0};
+	enum upt_code code;
+
+	UPT_TRY(set_temporary_remote(self, uri, err));
 	code = run_pull(self, TEMPORARY_REMOTE, commit, "", progress, err);
-	if (change_temporary_remote(repo, OSTREE_REPO_REMOTE_CHANGE_DELETE_IF_EXISTS, NULL, NULL,
-		    &ignored) != UPT_OK)
+	if (set_temporary_remote(self, NULL, &ignored) != UPT_OK)
 		upt_log_err(self->base.log, UPT_LOG_WARNING, &ignored, "a remote stays behind");
 	return code;
 }
@@ -277,8 +298,8 @@ uri_ok(const char *uri)
 }
 
 enum upt_code
-upt_ostree_pull(const struct upt_ostree *self, OstreeRepo *repo, const char *commit,
-	const char *uri, const struct upt_install_progress *progress, struct upt_err *err)
+upt_ostree_pull(const struct upt_ostree *self, const char *commit, const char *uri,
+	const struct upt_install_progress *progress, struct upt_err *err)
 {
 	if (uri != NULL && !uri_ok(uri))
 		return upt_fail(err, UPT_E_MALFORMED, "uri \"%.128s\" is no http(s) address", uri);
@@ -286,7 +307,7 @@ upt_ostree_pull(const struct upt_ostree *self, OstreeRepo *repo, const char *com
 		return upt_fail(err, UPT_E_CONFIG,
 			"no remote is configured and the target names no uri to pull from");
 	if (self->remote == NULL)
-		return pull_from_uri(self, repo, commit, uri, progress, err);
-	UPT_TRY(check_remote_key(repo, self->remote, err));
+		return pull_from_uri(self, commit, uri, progress, err);
+	UPT_TRY(check_remote_key(self, err));
 	return run_pull(self, self->remote, commit, uri == NULL ? "" : uri, progress, err);
 }

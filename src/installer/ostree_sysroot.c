@@ -3,10 +3,13 @@
  */
 #include "installer/ostree_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 static enum upt_code
 code_of(const GError *error)
@@ -36,20 +39,50 @@ upt_ostree_fail(struct upt_err *err, const GError *error, const char *fmt, ...)
 		error == NULL ? "no reason given" : error->message);
 }
 
+static bool
+is_read_only(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
+}
+
+/*
+ * A device may mount /sysroot and /boot read-only. With its lock libostree makes them writable,
+ * when told that this thread has a mount namespace of its own, so that nobody else sees it. (Its
+ * own helper for that asks about the first process, which a confined service may not.) This goes
+ * before anything is opened: what was opened in the old namespace may lose its mounts with it.
+ */
+static enum upt_code
+leave_read_only_mounts(const char *path, bool *left, struct upt_err *err)
+{
+	*left = false;
+	if (strcmp(path, "/") != 0 || access("/run/ostree-booted", F_OK) != 0)
+		return UPT_OK;
+	if (!is_read_only("/sysroot") && !is_read_only("/boot"))
+		return UPT_OK;
+	if (unshare(CLONE_NEWNS) != 0)
+		return upt_fail_errno(err, errno, "cannot make a mount namespace");
+	*left = true;
+	return UPT_OK;
+}
+
 enum upt_code
 upt_ostree_open(
 	const char *path, enum upt_ostree_access access, OstreeSysroot **out, struct upt_err *err)
 {
+	g_autoptr(OstreeSysroot) sysroot = NULL;
 	g_autoptr(GFile) file = g_file_new_for_path(path);
-	g_autoptr(OstreeSysroot) sysroot = ostree_sysroot_new(file);
 	g_autoptr(GError) error = NULL;
 	gboolean acquired = TRUE;
+	bool in_namespace = false;
 
 	*out = NULL;
-	/* A device may mount /sysroot read-only: libostree changes that in a mount namespace. */
-	if (access != UPT_OSTREE_READ &&
-		!ostree_sysroot_initialize_with_mount_namespace(sysroot, NULL, &error))
-		return upt_ostree_fail(err, error, "cannot open sysroot %s", path);
+	if (access == UPT_OSTREE_CHANGE)
+		UPT_TRY(leave_read_only_mounts(path, &in_namespace, err));
+	sysroot = ostree_sysroot_new(file);
+	if (in_namespace)
+		ostree_sysroot_set_mount_namespace_in_use(sysroot);
 	if (access == UPT_OSTREE_CHANGE && !ostree_sysroot_try_lock(sysroot, &acquired, &error))
 		return upt_ostree_fail(err, error, "cannot lock sysroot %s", path);
 	if (!acquired)

@@ -25,5 +25,5 @@ device() {
 device fast
 "$1" fast
 device slow
-nginx_limit 20k
+nginx_limit 60k
 "$1" slow
