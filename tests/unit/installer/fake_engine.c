@@ -156,7 +156,10 @@ do_list(struct fake_engine *fake, const char *query, struct reply *reply)
 			"\"" FAKE_REPOSITORY "@sha256:%s\",\"Labels\":{\"uptane.app\":\"%s\","
 			"\"uptane.digest\":\"%s\",\"uptane.port\":\"%s\",\"uptane.health\":\"%s\"}"
 			"}",
-			n > 1 ? "," : "", i, c->name, status_name(c->status),
+			n > 1 ? "," : "", i, c->name,
+			fake->list_exited_as != NULL && c->status == FAKE_EXITED
+				? fake->list_exited_as
+				: status_name(c->status),
 			fake->digest[c->version], c->app, c->digest, c->port_label,
 			c->health_label);
 	}

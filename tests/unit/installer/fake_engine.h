@@ -41,6 +41,7 @@ struct fake_engine {
 	bool flaps[FAKE_VERSIONS];
 	unsigned healthy_after[FAKE_VERSIONS]; /* probes that fail first */
 	struct upt_span log;
+	const char *list_exited_as; /* what the list calls a container that has ended */
 	const char *garbage; /* the next GET answers with this */
 	struct fake_container containers[FAKE_CONTAINERS];
 	/* what happened */

@@ -511,6 +511,7 @@ resume_starts_what_shall_run_after_a_power_cycle(void **state)
 	CHECK_OK(update(w, 2));
 	fake_power_cycle(&w->fake);
 	assert_int_equal(fake_running(&w->fake), 0);
+	assert_int_equal(unlink(w->endpoint), 0); /* on a file system that forgets, /run say */
 	renew(w);
 	CHECK_OK(resume(w));
 	assert_runs(w, 2);
@@ -521,6 +522,20 @@ resume_starts_what_shall_run_after_a_power_cycle(void **state)
 	assert_runs(w, 2);
 	CHECK_OK(rollback(w));
 	assert_runs(w, 1);
+}
+
+static void
+a_container_on_its_way_down_is_stopped_once_more(void **state)
+{
+	struct world *w = *state;
+
+	CHECK_OK(update(w, 1));
+	CHECK_OK(update(w, 2));
+	/* the list is older than the stop: the engine answers that nothing is left to do */
+	w->fake.list_exited_as = "stopping";
+	CHECK_OK(resume(w));
+	CHECK_OK(update(w, 3));
+	assert_runs(w, 3);
 }
 
 static void
@@ -908,6 +923,7 @@ main(void)
 		CASE(install_of_what_runs_changes_nothing),
 		CASE(a_state_that_cannot_be_saved_undoes_the_update),
 		CASE(resume_starts_what_shall_run_after_a_power_cycle),
+		CASE(a_container_on_its_way_down_is_stopped_once_more),
 		CASE(a_lost_state_file_is_made_good_by_what_runs),
 		CASE(the_power_may_go_at_any_call),
 		CASE(the_power_may_go_during_a_rollback),
