@@ -23,6 +23,7 @@ struct upt_agent_config {
 	const char *image_root; /* may be NULL later */
 	const char *install_path;
 	const char *factory_image; /* name of what the factory put at install_path; NULL: unknown */
+	const char *inhibit_file; /* nothing is installed while it exists; NULL: none */
 	const char *address; /* numeric, to listen on */
 	unsigned port; /* 0: any free one */
 	const char *ready_file; /* gets "PORT\n" once connections are taken; NULL: none */

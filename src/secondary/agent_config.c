@@ -161,6 +161,7 @@ read_files(
 	UPT_TRY(get(ini, "install_path", NULL, &c->install_path, err));
 	if (c->factory_image != NULL && strlen(c->factory_image) > UPT_TARGET_NAME_MAX)
 		return wrong(ini, "factory_image", "is too long", err);
+	UPT_TRY(get_optional(ini, "inhibit_file", &c->inhibit_file, err));
 	return get_optional(ini, "ready_file", &c->ready_file, err);
 }
 

@@ -3,6 +3,8 @@
  */
 #include "secondary/agent_internal.h"
 
+#include <errno.h>
+
 bool
 upt_agent_same_content(const struct upt_image *a, const struct upt_image *b)
 {
@@ -121,6 +123,17 @@ free_store(struct upt_agent *agent)
 		upt_log_err(agent->log, UPT_LOG_WARNING, &err, "cannot tidy the image store");
 }
 
+/* install_image: the ECU itself knows when it must not be disturbed, whoever asks for it. */
+static enum upt_code
+check_inhibited(const struct upt_agent *agent, struct upt_err *err)
+{
+	const char *path = agent->config.inhibit_file;
+
+	if (path == NULL || (access(path, F_OK) != 0 && errno == ENOENT))
+		return UPT_OK;
+	return upt_fail(err, UPT_E_BUSY, "not now: %s exists", path);
+}
+
 enum upt_code
 upt_agent_install(struct upt_agent *agent, const char *name, bool *pending, struct upt_err *err)
 {
@@ -134,6 +147,8 @@ upt_agent_install(struct upt_agent *agent, const char *name, bool *pending, stru
 	UPT_TRY(upt_agent_recover(agent, err));
 	UPT_TRY(upt_agent_find_assigned(agent, name, &arena, &a, err));
 	UPT_TRY(is_current(agent, &a.image.image, &already, err));
+	if (!already)
+		UPT_TRY(check_inhibited(agent, err));
 	if (!already)
 		code = put_in_place(agent, &a, pending, err);
 	if (code != UPT_OK) {

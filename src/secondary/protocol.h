@@ -18,8 +18,9 @@
  * verifies all metadata of both repositories for itself, against roots pinned in it, and every
  * image against that metadata; what protects the report is the ECU's own signature. Whoever
  * controls this wire can read all that passes, withhold it, keep the Secondary busy, make it write
- * an assigned image's worth of wrong bytes to its flash, and swallow a report, and nothing more. It
- * belongs on an in-vehicle network. Thread-safety: pure functions.
+ * an assigned image's worth of wrong bytes to its flash, swallow a report, and choose the moment at
+ * which an assigned and verified image is installed (inhibit_file guards against a bad one), and
+ * nothing more. It belongs on an in-vehicle network. Thread-safety: pure functions.
  */
 #ifndef UPT_SECONDARY_PROTOCOL_H
 #define UPT_SECONDARY_PROTOCOL_H

@@ -14,36 +14,38 @@ struct repo_feed {
 
 /* ---- feed ---- */
 
-static bool
-ends_with(const char *name, const char *end)
+/* What stands behind the version of "7.snapshot.json"; the name itself without one. */
+static const char *
+unversioned(const char *file_name)
 {
-	size_t a = strlen(name), b = strlen(end);
+	size_t digits = strspn(file_name, "0123456789");
 
-	return a >= b && strcmp(name + a - b, end) == 0;
+	return digits > 0 && file_name[digits] == '.' ? file_name + digits + 1 : file_name;
 }
 
 /*
  * "timestamp.json", "7.snapshot.json", "5.targets.json": the stored copy, as if the Primary served
- * it. A delegated role whose own name ends like that gets a document it cannot accept, which is no
- * more than any Primary could serve.
+ * it. A delegated role was looked for among the stored ones before anybody asks here.
  */
 static enum upt_code
 fetch_stored(
 	const struct repo_feed *f, const char *file_name, struct upt_buf *out, struct upt_err *err)
 {
-	static const char *const roles[] = {"timestamp", "snapshot", "targets"};
-	struct upt_state *state = f->agent->state;
+	static const struct {
+		const char *file, *role;
+	} rows[] = {{"timestamp.json", "timestamp"}, {"snapshot.json", "snapshot"},
+		{"targets.json", "targets"}};
+	const char *name = unversioned(file_name);
 
-	if (ends_with(file_name, ".root.json"))
+	if (strcmp(name, "root.json") == 0)
 		return upt_fail(err, UPT_E_ABSENT, "no newer root is stored");
-	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-		char end[32];
-
-		snprintf(end, sizeof(end), "%s.json", roles[i]);
-		if (ends_with(file_name, end))
-			return upt_state_load(state, f->repo, roles[i], out, err);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strcmp(name, rows[i].file) == 0)
+			return upt_state_load(f->agent->state, f->repo, rows[i].role, out, err);
 	}
-	return upt_fail(err, UPT_E_NOT_FOUND, "%s is not stored", file_name);
+	return upt_fail(err, UPT_E_NOT_FOUND,
+		"no stored copy of %s is current: the metadata has to be verified again",
+		file_name);
 }
 
 static enum upt_code
@@ -178,14 +180,12 @@ match(struct upt_agent *agent, struct upt_trusted_set *set, struct repo_feed *f,
 }
 
 static enum upt_code
-assignment_of(struct upt_agent *agent, const struct upt_trusted_set *director,
-	const struct upt_vehicle *vehicle, struct upt_arena *arena,
-	struct upt_agent_assignment *out, struct upt_err *err)
+assignment_of(const struct upt_trusted_set *director, const struct upt_vehicle *vehicle,
+	struct upt_arena *arena, struct upt_agent_assignment *out, struct upt_err *err)
 {
 	struct upt_assignment *list;
 	size_t n;
 
-	(void)agent;
 	if (err != NULL)
 		err->repo = UPT_REPO_DIRECTOR;
 	UPT_TRY(upt_director_assignments(
@@ -220,7 +220,7 @@ upt_agent_verify(struct upt_agent *agent, const struct upt_agent_source *source,
 	 * followed one by one, and an ECU that idles for years should not have to catch up at once.
 	 */
 	UPT_TRY(refresh(agent, UPT_REPO_IMAGE, NULL, &image_feed, now, &image, err));
-	UPT_TRY(assignment_of(agent, director, &vehicle, arena, &found, err));
+	UPT_TRY(assignment_of(director, &vehicle, arena, &found, err));
 	/* Step 10 */
 	if (found.assigned)
 		UPT_TRY(match(agent, image, &image_feed, now, arena, &found, err));

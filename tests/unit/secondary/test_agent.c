@@ -1,11 +1,13 @@
 /* A real agent in a process of its own, and the Primary's link to it. */
 #include "world.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -517,6 +519,127 @@ refuses_install_of_expired_metadata(void **state)
 	world_stop(w);
 }
 
+static void
+refuses_format_it_cannot_install(void **state)
+{
+	struct world *w = *state;
+	struct upt_err err = {0};
+
+	world_start(w);
+	w->format = "OSTREE";
+	world_publish(w);
+	assert_code(world_verify(w, &err), UPT_E_UNSUPPORTED);
+	assert_code(world_install(w, &err), UPT_E_UNSUPPORTED);
+	assert_untouched(w);
+	w->format = "BINARY";
+	world_publish(w);
+	world_update(w);
+	world_stop(w);
+}
+
+/* The ECU's own software says when not. */
+static void
+installs_nothing_while_inhibited(void **state)
+{
+	struct world *w = *state;
+	struct upt_err err = {0};
+
+	world_start(w);
+	assert_ok(world_verify(w, why));
+	assert_ok(world_send(w, why));
+	assert_ok(upt_file_replace(AT_FDCWD, w->inhibit_path, 0600, upt_span_str("driving"), why));
+	assert_code(world_install(w, &err), UPT_E_BUSY);
+	assert_untouched(w);
+	unlink(w->inhibit_path);
+	assert_ok(world_install(w, why));
+	assert_true(world_installed_is(w, upt_buf_span(&w->content)));
+	/* What is installed already may be confirmed at any time. */
+	assert_ok(upt_file_replace(AT_FDCWD, w->inhibit_path, 0600, upt_span_str("driving"), why));
+	assert_ok(world_install(w, why));
+	world_stop(w);
+}
+
+static unsigned
+count_files(const char *folder, const char *name)
+{
+	char path[PATH_MAX + 64];
+	struct dirent *item;
+	unsigned n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((item = readdir(dir)) != NULL)
+		n += item->d_type == DT_REG;
+	closedir(dir);
+	return n;
+}
+
+/* Flash is scarce: no image stays in the store for longer than it is needed. */
+static void
+store_holds_only_what_is_assigned(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	assert_ok(world_verify(w, why));
+	assert_ok(world_send(w, why));
+	assert_int_equal(count_files(w->state_dir, "images"), 1);
+	/* Superseded before it was installed. */
+	world_set_content(w, 3000, 8);
+	world_publish(w);
+	assert_ok(world_verify(w, why));
+	assert_ok(world_send(w, why));
+	assert_int_equal(count_files(w->state_dir, "images"), 1);
+	assert_ok(world_install(w, why));
+	assert_int_equal(count_files(w->state_dir, "images"), 0);
+	assert_int_equal(count_files(w->state_dir, "images/partial"), 0);
+	world_stop(w);
+}
+
+/* ---- profile ota ---- */
+
+static void
+ota_dialect_updates(void **state)
+{
+	struct world *w = *state;
+
+	world_use_ota(w);
+	world_start(w);
+	world_update(w);
+	assert_ok(upt_private_key_generate("ed25519", 0, &w->delegate, why));
+	world_set_content(w, 3000, 8);
+	world_publish(w);
+	world_update(w);
+	world_kill(w);
+	world_start(w);
+	world_update(w);
+	world_stop(w);
+}
+
+/* The same Director is refused where the Standard rules: its root must name all roles. */
+static void
+standard_refuses_a_director_without_timestamp(void **state)
+{
+	struct world *w = *state;
+	struct upt_agent_config config;
+	struct upt_private_key *key;
+	struct upt_agent *agent;
+	struct upt_err err = {0};
+
+	world_use_ota(w);
+	w->ota = false;
+	config = world_agent_config(w);
+	assert_ok(upt_private_key_load(w->key_path, &key, why));
+	assert_code(upt_agent_new(&config, key, NULL, &agent, &err), UPT_E_MALFORMED);
+	assert_null(agent);
+	w->ota = true;
+	world_start(w);
+	world_update(w);
+	world_stop(w);
+}
+
 /* ---- delegations, rotations ---- */
 
 static void
@@ -757,6 +880,11 @@ main(void)
 		CASE(refuses_image_before_metadata),
 		CASE(refuses_image_that_changed_in_the_store),
 		CASE(refuses_install_of_expired_metadata),
+		CASE(refuses_format_it_cannot_install),
+		CASE(installs_nothing_while_inhibited),
+		CASE(store_holds_only_what_is_assigned),
+		CASE(ota_dialect_updates),
+		CASE(standard_refuses_a_director_without_timestamp),
 		CASE(delegated_role_vouches),
 		CASE(delegated_role_that_does_not_list_it_refuses),
 		CASE(follows_roots_over_two_versions),

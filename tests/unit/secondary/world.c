@@ -77,16 +77,33 @@ root_payload(struct world_repo *r)
 {
 	struct upt_author_role roles[UPT_N_ROLES];
 	const struct upt_private_key *keys[UPT_N_ROLES];
+	size_t n = 0;
 
 	for (int i = 0; i < UPT_N_ROLES; i++) {
-		keys[i] = r->keys[i];
-		roles[i] = (struct upt_author_role){.name = upt_role_name((enum upt_role)i),
-			.keys = &keys[i],
+		if (r->targets_only && i != UPT_ROLE_ROOT && i != UPT_ROLE_TARGETS)
+			continue;
+		keys[n] = r->keys[i];
+		roles[n] = (struct upt_author_role){.name = upt_role_name((enum upt_role)i),
+			.keys = &keys[n],
 			.n_keys = 1,
 			.threshold = 1};
+		n++;
 	}
 	return upt_author_root(
-		r->versions[UPT_ROLE_ROOT], r->expires[UPT_ROLE_ROOT], true, roles, UPT_N_ROLES);
+		r->versions[UPT_ROLE_ROOT], r->expires[UPT_ROLE_ROOT], r->consistent, roles, n);
+}
+
+/* Serves a document as "7.snapshot.json", or without the version. */
+static void
+serve_document(struct world_repo *r, const char *name, uint64_t version, struct upt_span bytes)
+{
+	char file[64];
+
+	if (r->consistent)
+		snprintf(file, sizeof(file), "%ju.%s.json", (uintmax_t)version, name);
+	else
+		snprintf(file, sizeof(file), "%s.json", name);
+	world_serve(r, file, bytes);
 }
 
 static void
@@ -106,12 +123,14 @@ serve_root(struct world_repo *r, const struct upt_private_key *old_key)
 }
 
 static cJSON *
-hardware_custom(const char *hardware)
+image_custom(const struct world *w)
 {
 	cJSON *custom = cJSON_CreateObject();
 	cJSON *list = cJSON_AddArrayToObject(custom, "hardwareIds");
 
-	cJSON_AddItemToArray(list, cJSON_CreateString(hardware));
+	cJSON_AddItemToArray(list, cJSON_CreateString(w->image_hardware));
+	if (w->format != NULL)
+		cJSON_AddStringToObject(custom, "targetFormat", w->format);
 	return custom;
 }
 
@@ -151,18 +170,16 @@ serve_delegate(struct world *w, cJSON *targets, cJSON *snapshot)
 	const struct upt_author_role role = {"supplier", &key, 1, 1};
 	const char *const paths[] = {"fw-*"};
 	cJSON *delegated = upt_author_targets(w->delegate_version, w->now + DAY);
-	char name[64];
 
 	assert_ok(upt_author_add_delegation(targets, &role, paths, 1, NULL, 0, true, why));
 	if (w->list)
-		assert_ok(upt_author_add_target(
-			delegated, &w->image_says, hardware_custom(w->image_hardware), why));
+		assert_ok(upt_author_add_target(delegated, &w->image_says, image_custom(w), why));
 	assert_ok(upt_author_sign(delegated, &key, 1, &bytes, why));
 	cJSON_Delete(delegated);
 	assert_ok(upt_author_snapshot_add(
 		snapshot, "supplier.json", w->delegate_version, upt_buf_span(&bytes), why));
-	snprintf(name, sizeof(name), "%ju.supplier.json", (uintmax_t)w->delegate_version);
-	world_serve(&w->image, name, upt_buf_span(&bytes));
+	serve_document(&w->image, w->ota ? "delegations/supplier" : "supplier", w->delegate_version,
+		upt_buf_span(&bytes));
 }
 
 static cJSON *
@@ -175,8 +192,7 @@ image_targets(struct world *w, cJSON *snapshot)
 	if (w->delegate != NULL)
 		serve_delegate(w, targets, snapshot);
 	else if (w->list)
-		assert_ok(upt_author_add_target(
-			targets, &w->image_says, hardware_custom(w->image_hardware), why));
+		assert_ok(upt_author_add_target(targets, &w->image_says, image_custom(w), why));
 	return targets;
 }
 
@@ -185,7 +201,6 @@ publish_repo(struct world *w, struct world_repo *r)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf targets = {0}, snapshot = {0}, timestamp = {0};
 	cJSON *snap, *stamp;
-	char name[64];
 
 	/* What was published before is gone from the server, but for the roots. */
 	for (size_t i = 0; i < r->n_files; i++) {
@@ -207,12 +222,11 @@ publish_repo(struct world *w, struct world_repo *r)
 	assert_ok(upt_author_timestamp_set(
 		stamp, r->versions[UPT_ROLE_SNAPSHOT], upt_buf_span(&snapshot), why));
 	sign_as(r, UPT_ROLE_TIMESTAMP, stamp, &timestamp);
+	serve_document(r, "targets", r->versions[UPT_ROLE_TARGETS], upt_buf_span(&targets));
+	if (r->targets_only)
+		return;
 	world_serve(r, "timestamp.json", upt_buf_span(&timestamp));
-	snprintf(
-		name, sizeof(name), "%ju.snapshot.json", (uintmax_t)r->versions[UPT_ROLE_SNAPSHOT]);
-	world_serve(r, name, upt_buf_span(&snapshot));
-	snprintf(name, sizeof(name), "%ju.targets.json", (uintmax_t)r->versions[UPT_ROLE_TARGETS]);
-	world_serve(r, name, upt_buf_span(&targets));
+	serve_document(r, "snapshot", r->versions[UPT_ROLE_SNAPSHOT], upt_buf_span(&snapshot));
 }
 
 void
@@ -245,6 +259,7 @@ static void
 repo_init(struct world *w, struct world_repo *r, enum upt_repo repo)
 {
 	r->repo = repo;
+	r->consistent = true;
 	r->forged = -1;
 	r->forger = new_key();
 	for (int i = 0; i < UPT_N_ROLES; i++) {
@@ -308,6 +323,7 @@ world_init(struct world *w)
 	snprintf(w->install_path, sizeof(w->install_path), "%s/firmware", w->dir);
 	snprintf(w->director_root, sizeof(w->director_root), "%s/director.json", w->dir);
 	snprintf(w->image_root, sizeof(w->image_root), "%s/image.json", w->dir);
+	snprintf(w->inhibit_path, sizeof(w->inhibit_path), "%s/inhibit", w->dir);
 	snprintf(w->key_path, sizeof(w->key_path), "%s/key.pem", w->dir);
 	w->now = 1800000000;
 	w->timeout_ms = 20000;
@@ -324,6 +340,20 @@ world_init(struct world *w)
 	world_set_content(w, 200000, 1);
 	world_publish(w);
 	world_install_by_hand(w, "old firmware");
+}
+
+void
+world_use_ota(struct world *w)
+{
+	w->ota = true;
+	w->vehicle_id = NULL;
+	w->director.targets_only = true;
+	w->director.consistent = w->image.consistent = false;
+	serve_root(&w->director, NULL);
+	serve_root(&w->image, NULL);
+	write_root_file(&w->director, w->director_root);
+	write_root_file(&w->image, w->image_root);
+	world_publish(w);
 }
 
 static int
@@ -390,7 +420,9 @@ world_agent_config(const struct world *w)
 {
 	return (struct upt_agent_config){.serial = WORLD_SERIAL,
 		.hardware_id = WORLD_HARDWARE,
-		.vehicle_id = WORLD_VEHICLE,
+		.vehicle_id = w->ota ? NULL : WORLD_VEHICLE,
+		.profile_ota = w->ota,
+		.inhibit_file = w->inhibit_path,
 		.state_dir = w->state_dir,
 		.director_root = w->director_root,
 		.image_root = w->image_root,

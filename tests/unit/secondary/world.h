@@ -47,6 +47,7 @@ struct world_file {
 /* One repository: change it, then world_publish(). */
 struct world_repo {
 	enum upt_repo repo;
+	bool consistent, targets_only;
 	struct upt_private_key *keys[UPT_N_ROLES]; /* that sign; the root lists them */
 	uint64_t versions[UPT_N_ROLES];
 	int64_t expires[UPT_N_ROLES];
@@ -60,6 +61,7 @@ struct world {
 	char dir[64];
 	char state_dir[PATH_MAX], install_path[PATH_MAX];
 	char director_root[PATH_MAX], image_root[PATH_MAX], key_path[PATH_MAX];
+	char inhibit_path[PATH_MAX]; /* no such file, unless a test makes it */
 	int64_t now;
 	struct world_repo director, image;
 	struct upt_buf content; /* bytes of the target that is sent */
@@ -67,6 +69,8 @@ struct world {
 	const char *director_hardware; /* hardware id in the Director's targets */
 	const char *image_hardware;
 	const char *vehicle_id; /* in the Director's targets; NULL: none */
+	const char *format; /* targetFormat in the Image repository; NULL: none */
+	bool ota; /* see world_use_ota() */
 	bool assign, list; /* by the Director, by the Image repository */
 	struct upt_private_key *delegate; /* with it, role "supplier" lists the target */
 	uint64_t delegate_version;
@@ -92,6 +96,9 @@ void world_rotate(struct world *w, struct world_repo *r, const bool renew[UPT_N_
 void world_serve(struct world_repo *r, const char *name, struct upt_span bytes);
 const struct upt_buf *world_file(const struct world_repo *r, const char *name);
 void world_withdraw(struct world_repo *r, const char *name);
+/* Founds both repositories anew in the dialect of WIRE: a Director with root and targets only, an
+ * Image repository without consistent snapshots; and the agent in that profile. */
+void world_use_ota(struct world *w);
 /* The Primary's side, serving what is published. */
 struct upt_metadata_source world_source(struct world *w);
 
