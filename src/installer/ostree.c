@@ -183,9 +183,13 @@ ostree_install(struct upt_installer *base, const struct upt_install_job *job, bo
 	return install_commit(self, sysroot, commit, needs_reboot, err);
 }
 
-/* True when a change to that commit was made in this boot, so that it cannot run yet. */
+/*
+ * True when a change to that commit was made in this boot and is complete, so that it boots next
+ * and cannot run yet. A record alone proves nothing: it is written before the change.
+ */
 static enum upt_code
-waits_for_reboot(struct upt_ostree *self, const char *commit, bool *waits, struct upt_err *err)
+waits_for_reboot(struct upt_ostree *self, OstreeSysroot *sysroot, const char *commit, bool *waits,
+	struct upt_err *err)
 {
 	struct upt_ostree_record record;
 	char boot_id[UPT_OSTREE_BOOT_ID_CHARS + 1];
@@ -195,7 +199,8 @@ waits_for_reboot(struct upt_ostree *self, const char *commit, bool *waits, struc
 	if (record.kind == UPT_OSTREE_NOTHING)
 		return UPT_OK;
 	UPT_TRY(upt_ostree_boot_id(self, boot_id, err));
-	*waits = strcmp(record.boot_id, boot_id) == 0 && strcmp(record.commit, commit) == 0;
+	*waits = strcmp(record.boot_id, boot_id) == 0 && strcmp(record.commit, commit) == 0 &&
+		 is_commit(upt_ostree_nth(self, sysroot, 0), commit);
 	return UPT_OK;
 }
 
@@ -213,7 +218,7 @@ ostree_finalize(
 	UPT_TRY(commit_of(image, commit, err));
 	UPT_TRY(upt_ostree_open(self->sysroot, UPT_OSTREE_READ, &sysroot, err));
 	UPT_TRY(upt_ostree_find_running(self, sysroot, &running, err));
-	UPT_TRY(waits_for_reboot(self, commit, &waits, err));
+	UPT_TRY(waits_for_reboot(self, sysroot, commit, &waits, err));
 	if (!is_commit(running, commit)) {
 		if (waits)
 			return UPT_OK;
@@ -238,7 +243,8 @@ rollback_deployment(
 	UPT_TRY(upt_ostree_find_running(self, sysroot, &running, err));
 	if (!ostree_deployment_equal(next, running)) {
 		UPT_TRY(upt_ostree_record_load(self, &record, err));
-		UPT_TRY(waits_for_reboot(self, ostree_deployment_get_csum(next), &waits, err));
+		UPT_TRY(waits_for_reboot(
+			self, sysroot, ostree_deployment_get_csum(next), &waits, err));
 		/* Asked again, after a crash say, before the reboot: it is done already. */
 		*needs_reboot = waits && record.kind == UPT_OSTREE_ROLLBACK;
 		return *needs_reboot ? UPT_OK : back_to_running(self, sysroot, running, err);
@@ -351,7 +357,9 @@ upt_ostree_installer_new(const struct upt_ostree_installer_config *config,
 	if ((config->cert_path == NULL) != (config->key_path == NULL))
 		return upt_fail(err, UPT_E_CONFIG,
 			"the OSTree installer needs a certificate and its key, or neither");
-	if (config->key_path != NULL && strncmp(config->key_path, "pkcs11:", 7) == 0)
+	/* A configured remote has its own key, and this one is not shown to libostree at all. */
+	if (config->remote == NULL && config->key_path != NULL &&
+		strncmp(config->key_path, "pkcs11:", 7) == 0)
 		return upt_fail(
 			err, UPT_E_UNSUPPORTED, "libostree cannot use a key in hardware (pkcs11)");
 	self = calloc(1, sizeof(*self));

@@ -50,40 +50,49 @@ say(const char *fmt, ...)
 		_exit(1);
 }
 
-static guint64
-received_bytes(int fd)
+/* The TCP connections of this process, all of them libostree's, and what they have received. */
+struct traffic {
+	unsigned n_connections;
+	guint64 bytes;
+};
+
+static void
+add_connection(struct traffic *traffic, int fd)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
-	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_received
-								       : 0;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return;
+	traffic->n_connections++;
+	traffic->bytes += info.tcpi_bytes_received;
+}
+
+/* libostree's own count of bytes says nothing of the replies it waits for first. */
+static struct traffic
+measure_traffic(void)
+{
+	struct traffic traffic = {0};
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	if (dir == NULL)
+		return traffic;
+	while ((entry = readdir(dir)) != NULL)
+		add_connection(&traffic, (int)strtol(entry->d_name, NULL, 10));
+	closedir(dir);
+	return traffic;
 }
 
 /*
- * What all TCP connections of this process have received. Its only ones are libostree's, whose own
- * count says nothing of the replies it waits for first.
+ * Says whether a server owes us something: before the first object is asked for, and while one is.
+ * A remote that is a directory has no connection and owes nothing.
  */
-static guint64
-all_received_bytes(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	const struct dirent *entry;
-	guint64 sum = 0;
-
-	if (dir == NULL)
-		return 0;
-	while ((entry = readdir(dir)) != NULL)
-		sum += received_bytes((int)strtol(entry->d_name, NULL, 10));
-	closedir(dir);
-	return sum;
-}
-
-/* Says whether the server owes us something: before the first object is asked for, and while one
- * is. */
 static bool
-waits_for_server(OstreeAsyncProgress *async)
+waits_for_server(const struct traffic *traffic, OstreeAsyncProgress *async)
 {
+	if (traffic->n_connections == 0)
+		return false;
 	return ostree_async_progress_get_uint(async, "requested") == 0 ||
 	       ostree_async_progress_get_uint(async, "outstanding-fetches") > 0;
 }
@@ -95,12 +104,13 @@ waits_for_server(OstreeAsyncProgress *async)
 static bool
 too_slow(struct fetch *fetch)
 {
-	guint64 now = all_received_bytes();
+	struct traffic now = measure_traffic();
 
 	/* Less than before: a connection was closed, its bytes are gone from the sum. */
-	fetch->window_bytes += now >= fetch->seen_bytes ? now - fetch->seen_bytes : now;
-	fetch->seen_bytes = now;
-	if (!waits_for_server(fetch->async) ||
+	fetch->window_bytes +=
+		now.bytes >= fetch->seen_bytes ? now.bytes - fetch->seen_bytes : now.bytes;
+	fetch->seen_bytes = now.bytes;
+	if (!waits_for_server(&now, fetch->async) ||
 		fetch->window_bytes >= fetch->min_speed_bytes * fetch->window_s) {
 		fetch->window_bytes = 0;
 		fetch->n_ticks = 0;

@@ -409,12 +409,13 @@ a_silent_server_is_too_slow(void **state)
 	struct upt_image image = image_of_hex("gateway-os", w->commit[2]);
 	struct upt_ostree_installer_config config = ostree_world_config(w);
 	char url[64];
-	upt_cleanup(upt_close_fd) int fd = silent_server(url, sizeof(url));
+	int fd = silent_server(url, sizeof(url));
 
 	config.min_speed_window_s = 1;
 	renew(w, &config);
 	CHECK_CODE(prepare_image(w, &image, url), UPT_E_TOO_SLOW);
 	CHECK_OK(prepare_image(w, &image, NULL));
+	close(fd);
 }
 
 static void
@@ -461,7 +462,7 @@ a_cancelled_pull_ends_soon(void **state)
 	struct ostree_world *w = *state;
 	struct upt_image image = image_of_hex("gateway-os", w->commit[2]);
 	char url[64];
-	upt_cleanup(upt_close_fd) int fd = silent_server(url, sizeof(url));
+	int fd = silent_server(url, sizeof(url));
 	struct upt_install_job job = {
 		.image = &image, .format = "OSTREE", .uri = url, .image_fd = -1};
 	struct watcher watcher = {.cancel = false};
@@ -474,6 +475,7 @@ a_cancelled_pull_ends_soon(void **state)
 	CHECK_CODE(w->installer->ops->prepare(w->installer, &job, &progress, &w->err),
 		UPT_E_CANCELLED);
 	CHECK_OK(prepare(w, 2));
+	close(fd);
 }
 
 static void
@@ -615,6 +617,26 @@ the_command_line_cannot_lie(void **state)
 }
 
 static void
+a_record_without_its_change_is_no_pending_update(void **state)
+{
+	struct ostree_world *w = *state;
+	char text[512];
+	bool done = true;
+
+	/* the power went after the record was written and before the deployment */
+	CHECK_OK(prepare(w, 2));
+	snprintf(text, sizeof(text),
+		"kind install\nboot-id 0e8a2c1d-0000-4000-8000-%012u\nrunning %s.0\ncommit %s\n",
+		w->n_boots, w->commit[1], w->commit[2]);
+	file_write_text(w->state, text);
+	assert_runs(w, 1);
+	CHECK_CODE(finalize(w, 2, &done), UPT_E_INSTALL);
+	assert_false(done);
+	update_to(w, 2);
+	assert_done(w, 2, false);
+}
+
+static void
 a_broken_record_is_ignored(void **state)
 {
 	struct ostree_world *w = *state;
@@ -699,8 +721,13 @@ new_refuses_a_senseless_configuration(void **state)
 	config.cert_path = "/tmp/cert.pem";
 	CHECK_CODE(upt_ostree_installer_new(&config, NULL, &other, &w->err), UPT_E_CONFIG);
 	config.key_path = "pkcs11:token=x;object=y";
+	config.remote = NULL;
 	CHECK_CODE(upt_ostree_installer_new(&config, NULL, &other, &w->err), UPT_E_UNSUPPORTED);
 	assert_null(other);
+	/* with a remote of its own the key is not used */
+	config.remote = "updates";
+	CHECK_OK(upt_ostree_installer_new(&config, NULL, &other, &w->err));
+	upt_installer_free(&other);
 }
 
 int
@@ -729,6 +756,7 @@ main(void)
 		CASE(rollback_needs_a_previous_deployment),
 		CASE(finalize_says_which_other_commit_booted),
 		CASE(the_command_line_cannot_lie),
+		CASE(a_record_without_its_change_is_no_pending_update),
 		CASE(a_broken_record_is_ignored),
 		CASE(a_boot_id_must_be_one),
 		CASE(somebody_elses_lock_is_busy),
