@@ -67,28 +67,33 @@ conn_pause(struct conn *conn, int ms)
 	return poll(fds, 2, ms) == 0;
 }
 
+static void
+count_sent(struct conn *conn, int64_t n)
+{
+	pthread_mutex_lock(&conn->server->lock);
+	conn->server->seen.sent_bytes += (uint64_t)n;
+	pthread_mutex_unlock(&conn->server->lock);
+}
+
 bool
 conn_write(struct conn *conn, const void *data, size_t len)
 {
 	const uint8_t *p = data;
 
+	/* Before the client can see them, or a test would look too early. */
+	count_sent(conn, (int64_t)len);
 	while (len > 0) {
-		ssize_t n;
-		if (!wait_ready(conn->server, conn->fd, POLLOUT, -1))
-			return false;
-		if (conn->ssl != NULL)
-			n = SSL_write(conn->ssl, p, (int)len);
-		else
-			n = send(conn->fd, p, len, MSG_NOSIGNAL);
+		ssize_t n = 0;
+		if (wait_ready(conn->server, conn->fd, POLLOUT, -1))
+			n = conn->ssl != NULL ? SSL_write(conn->ssl, p, (int)len)
+					      : send(conn->fd, p, len, MSG_NOSIGNAL);
 		if (n <= 0)
-			return false;
+			break;
 		p += n;
 		len -= (size_t)n;
-		pthread_mutex_lock(&conn->server->lock);
-		conn->server->seen.sent_bytes += (uint64_t)n;
-		pthread_mutex_unlock(&conn->server->lock);
 	}
-	return true;
+	count_sent(conn, -(int64_t)len);
+	return len == 0;
 }
 
 bool
