@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 #include "base/encode.h"
 #include "primary/internal.h"
@@ -168,4 +169,26 @@ upt_primary_prepare(struct upt_primary *p, struct upt_job *job, struct upt_err *
 	UPT_TRY(link->ops->send_image(link, &described, &progress, err));
 	job->prepared = true;
 	return UPT_OK;
+}
+
+/*
+ * Images are kept for what is still to be installed, and so that an interrupted download goes on; installers
+ * keep what they roll back to themselves. Without this every release ever installed would stay until the disk
+ * is full.
+ */
+void
+upt_primary_prune_images(struct upt_primary *p)
+{
+	upt_cleanup(upt_free_ptr) struct upt_image *keep = calloc(p->n_jobs + 1, sizeof(*keep));
+	struct upt_err err = {0};
+	size_t n_keep = 0;
+
+	if (keep == NULL)
+		return;
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		if (!p->jobs[i].installed)
+			keep[n_keep++] = p->jobs[i].image.image;
+	}
+	if (upt_images_prune(p->images, keep, n_keep, &err) != UPT_OK)
+		upt_log_err(p->log, UPT_LOG_WARNING, &err, "cannot remove old images");
 }

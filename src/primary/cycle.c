@@ -57,14 +57,18 @@ run_steps(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_e
 	/* Step 3: metadata of the Director; nothing new and nothing left to do ends the cycle (5.7) */
 	UPT_TRY(upt_primary_verify_director(p, &changed, err));
 	UPT_TRY(upt_primary_plan(p, summary, err));
-	if (p->n_jobs == 0)
+	if (p->n_jobs == 0) {
+		upt_primary_prune_images(p);
 		return UPT_OK;
+	}
 	/* Step 3: metadata of the Image repository, and the match of every target */
 	UPT_TRY(upt_primary_verify_images(p, err));
+	upt_primary_prune_images(p); /* first, so that there is room for what comes */
 	/* Steps 4 to 7: images; time, metadata and images to the Secondaries */
 	UPT_TRY(prepare_all(p, err));
 	/* "Installing images", then the report of what runs now */
 	UPT_TRY(upt_primary_install(p, summary, err));
+	upt_primary_prune_images(p);
 	return summary->n_installed > 0 ? upt_primary_send_manifest(p, err) : UPT_OK;
 }
 

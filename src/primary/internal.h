@@ -94,6 +94,8 @@ void upt_primary_end_cycle(struct upt_primary *p);
 /* ---- content.c: steps 4 to 7 ---- */
 UPT_NODISCARD enum upt_code upt_primary_download(struct upt_primary *p, struct upt_job *job, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_primary_prepare(struct upt_primary *p, struct upt_job *job, struct upt_err *err);
+/* Removes stored images, whole or begun, that no job of this cycle is still to install. */
+void upt_primary_prune_images(struct upt_primary *p);
 
 /* ---- install.c ---- */
 UPT_NODISCARD enum upt_code upt_primary_finalize(struct upt_primary *p, struct upt_err *err);
