@@ -14,7 +14,7 @@ upt_primary_record(struct upt_primary *p, const char *ecu, const struct upt_err 
 	snprintf(incident.ecu, sizeof(incident.ecu), "%s", ecu);
 	snprintf(incident.message, sizeof(incident.message), "%s", refusal->message);
 	if (upt_store_add_incident(p->store, &incident, &err) != UPT_OK)
-		upt_log_err(p->log, UPT_LOG_ERROR, &err, "cannot keep an incident for the next report");
+		upt_log_err(p->log, UPT_LOG_WARNING, &err, "cannot keep an incident for the next report");
 }
 
 /* "ATTACK:CODE:REPOSITORY,..." of what was refused since the last accepted report. */
