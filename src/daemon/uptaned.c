@@ -26,11 +26,7 @@ static void
 catch_signals(sigset_t *while_waiting)
 {
 	struct sigaction action = {.sa_handler = request_stop};
-	sigset_t blocked;
 
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
 	sigprocmask(SIG_SETMASK, NULL, while_waiting);
 	sigdelset(while_waiting, SIGTERM);
 	sigdelset(while_waiting, SIGINT);
@@ -164,9 +160,17 @@ static void
 wait_ms(int64_t ms, const sigset_t *while_waiting)
 {
 	struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	sigset_t blocked;
 
+	/* A signal between the look at the flag and the sleep would be slept over: it is held back until
+	 * ppoll() lets it in. */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	if (!stop_requested)
 		ppoll(NULL, 0, &timeout, while_waiting);
+	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
 }
 
 /* Polls until told to stop. A cycle that could not be finished for want of a network is tried again sooner,
