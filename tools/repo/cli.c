@@ -1,14 +1,16 @@
 #include "repo/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
+#include "base/file.h"
 
 static const struct command *const commands[] = {&cmd_init, &cmd_status, &cmd_key_generate,
 	&cmd_key_import, &cmd_key_show, &cmd_key_list, &cmd_target_add, &cmd_target_remove,
-	&cmd_target_list, &cmd_delegate, &cmd_undelegate, &cmd_sign, &cmd_rotate, &cmd_publish,
-	&cmd_verify};
+	&cmd_target_list, &cmd_delegate, &cmd_undelegate, &cmd_sign, &cmd_rotate, &cmd_cosign,
+	&cmd_import, &cmd_publish, &cmd_verify};
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -35,6 +37,18 @@ cli_warn(const struct cli *cli, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	fprintf(cli->errors, "uptane-repo: warning: %s\n", text);
+}
+
+enum upt_code
+cli_write_document(
+	const struct cli *cli, const struct repo_role *role, const char *path, struct upt_err *err)
+{
+	UPT_TRY(upt_file_replace(AT_FDCWD, path, 0644, upt_buf_span(&role->bytes), err));
+	cli_say(cli,
+		"wrote %s version %" PRIu64
+		" to %s; \"cosign\" adds signatures, \"import\" takes it over",
+		role->name, repo_role_version(role), path);
+	return UPT_OK;
 }
 
 enum upt_code

@@ -41,6 +41,9 @@ UPT_NODISCARD enum upt_code cli_arguments(int argc, char **argv, int min, int ma
 void cli_say(const struct cli *cli, const char *fmt, ...) UPT_PRINTF(2, 3);
 /* "uptane-repo: warning: ..." */
 void cli_warn(const struct cli *cli, const char *fmt, ...) UPT_PRINTF(2, 3);
+/* Writes a document that others shall sign too, and says so. */
+UPT_NODISCARD enum upt_code cli_write_document(const struct cli *cli, const struct repo_role *role,
+	const char *path, struct upt_err *err);
 /* A decimal number in min..max. */
 UPT_NODISCARD enum upt_code cli_number(const char *text, const char *what, uint64_t min, uint64_t max,
 	uint64_t *out, struct upt_err *err);
@@ -56,6 +59,6 @@ void cli_list_clear(struct cli_list *list);
 /* One per file cmd_*.c. */
 extern const struct command cmd_init, cmd_status, cmd_key_generate, cmd_key_import, cmd_key_show,
 	cmd_key_list, cmd_target_add, cmd_target_remove, cmd_target_list, cmd_delegate, cmd_undelegate,
-	cmd_sign, cmd_publish, cmd_rotate, cmd_verify;
+	cmd_sign, cmd_cosign, cmd_import, cmd_publish, cmd_rotate, cmd_verify;
 
 #endif

@@ -4,20 +4,19 @@
 #include "metadata/limits.h"
 #include "repo/signing.h"
 
+/* clang-format off */
 static const char help[] =
 	"      --key NAME        key that holds the role; repeat for more\n"
 	"      --threshold N     how many of the keys must sign (default: 1)\n"
-	"      --path GLOB       target names it may list; repeat for more. '*' and '?' stop at "
-	"'/'\n"
+	"      --path GLOB       target names it may list; repeat for more. '*' and '?' stop at '/'\n"
 	"                        (in profile ota they do not)\n"
 	"      --hardware-id ID  it may list targets for this hardware only; repeat for more\n"
 	"      --terminating     names its paths match are looked for nowhere behind it\n"
 	"      --from PARENT     the role that delegates (default: targets)\n\n"
-	"Clients search delegations in the order in which they were made. The delegation is "
-	"staged;\n"
-	"\"publish\" signs it together with a first, empty document of ROLE. A role whose keys lie "
-	"with\n"
+	"Clients search delegations in the order in which they were made. The delegation is staged;\n"
+	"\"publish\" signs it together with a first, empty document of ROLE. A role whose keys lie with\n"
 	"a supplier (\"key import\") must be signed there before this workspace can publish it.\n";
+/* clang-format on */
 
 struct delegate_options {
 	struct cli_list keys, paths, hardware;

@@ -3,22 +3,20 @@
 #include "authoring/authoring.h"
 #include "repo/signing.h"
 
+/* clang-format off */
 static const char help[] =
 	"  -t, --type image|director  whose repository it is (default: image)\n"
 	"      --key-type TYPE        ed25519 (default), ecdsa or rsa\n"
 	"      --root-keys N          how many root keys to make (default: 1)\n"
 	"      --root-threshold M     how many of them must sign a root (default: more than half)\n"
 	"      --expires ROLE=DAYS    lifetime of a role's documents; may be repeated (default:\n"
-	"                             root=365 targets=90 snapshot=30 timestamp=7; a delegated "
-	"role\n"
+	"                             root=365 targets=90 snapshot=30 timestamp=7; a delegated role\n"
 	"                             not named here lives as long as targets)\n"
 	"      --hash sha512          list SHA-512 of targets beside SHA-256\n\n"
-	"Makes DIR with a key for each role, root version 1 and empty targets, snapshot and "
-	"timestamp.\n"
-	"Move the root keys (keys/root-*.pem) to a safe place afterwards: only root documents need "
-	"them.\n"
-	"metadata/1.root.json is what vehicles are provisioned with. \"publish\" fills "
-	"DIR/public.\n";
+	"Makes DIR with a key for each role, root version 1 and empty targets, snapshot and timestamp.\n"
+	"Move the root keys (keys/root-*.pem) to a safe place afterwards: only root documents need them.\n"
+	"metadata/1.root.json is what vehicles are provisioned with. \"publish\" fills DIR/public.\n";
+/* clang-format on */
 
 enum { OPT_KEY_TYPE = 256, OPT_ROOT_KEYS, OPT_ROOT_THRESHOLD, OPT_EXPIRES, OPT_HASH };
 

@@ -7,21 +7,17 @@
 #include "repo/images.h"
 #include "repo/release.h"
 
+/* clang-format off */
 static const char help[] =
-	"Signs what changed: delegated roles and targets with staged changes or changed keys, then "
-	"the\n"
-	"snapshot, then the timestamp (always a new one, unless \"sign timestamp\" made one that "
-	"is not\n"
-	"published yet). Then writes public/: image files and versioned documents first, which "
-	"never\n"
-	"change afterwards, timestamp.json last, so that a client that polls at any moment sees "
-	"one\n"
-	"consistent release. When timestamp, snapshot or targets got new keys, documents are "
-	"signed with\n"
+	"Signs what changed: delegated roles and targets with staged changes or changed keys, then the\n"
+	"snapshot, then the timestamp (always a new one, unless \"sign timestamp\" made one that is not\n"
+	"published yet). Then writes public/: image files and versioned documents first, which never\n"
+	"change afterwards, timestamp.json last, so that a client that polls at any moment sees one\n"
+	"consistent release. When timestamp, snapshot or targets got new keys, documents are signed with\n"
 	"the old keys too as long as these are here, for clients between the two roots.\n\n"
-	"Run it from a timer more often than the timestamp's lifetime. An interrupted run is "
-	"completed\n"
+	"Run it from a timer more often than the timestamp's lifetime. An interrupted run is completed\n"
 	"by the next command.\n";
+/* clang-format on */
 
 struct publication {
 	struct cli *cli;

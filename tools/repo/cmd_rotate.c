@@ -4,28 +4,29 @@
 #include "metadata/limits.h"
 #include "repo/signing.h"
 
+/* clang-format off */
 static const char help[] =
 	"      --new-key-type TYPE  ed25519, ecdsa or rsa (default: that of the key it replaces)\n"
 	"      --replace NAME       replace this key by a new one; repeat for more\n"
-	"      --add NAME           add this key, see \"key generate\" and \"key import\"; repeat "
-	"for more\n"
+	"      --add NAME           add this key, see \"key generate\" and \"key import\"; repeat for more\n"
 	"      --remove NAME        remove this key; repeat for more\n"
-	"      --threshold N        how many of the keys must sign\n\n"
+	"      --threshold N        how many of the keys must sign\n"
+	"      --output FILE        write the next root to FILE for others to sign too (\"cosign\", then\n"
+	"                           \"import root\") instead of taking it over\n\n"
 	"Without --replace, --add, --remove and --threshold every key of the role is replaced.\n"
-	"For root, timestamp, snapshot and targets this signs the next root, with the keys of the "
-	"root\n"
-	"before it and, where root keys changed, with the new ones too. For a delegated role it "
-	"stages\n"
-	"the delegator's change. \"publish\" then signs anew what the new keys must sign. Old "
-	"private keys\n"
+	"For root, timestamp, snapshot and targets this signs the next root, with the keys of the root\n"
+	"before it and, where root keys changed, with the new ones too. For a delegated role it stages\n"
+	"the delegator's change. \"publish\" then signs anew what the new keys must sign. Old private keys\n"
 	"stay in keys/: destroy them once the new root is published.\n";
+/* clang-format on */
 
-enum { OPT_TYPE = 256, OPT_REPLACE, OPT_ADD, OPT_REMOVE, OPT_THRESHOLD };
+enum { OPT_TYPE = 256, OPT_REPLACE, OPT_ADD, OPT_REMOVE, OPT_THRESHOLD, OPT_OUTPUT };
 
 struct rotate_options {
 	const char *key_type;
 	struct cli_list replace, add, remove;
 	uint64_t threshold; /* 0: as it was */
+	const char *output;
 };
 
 static void
@@ -48,6 +49,9 @@ take_option(struct rotate_options *o, int option, struct upt_err *err)
 		return cli_list_add(&o->add, optarg, err);
 	case OPT_REMOVE:
 		return cli_list_add(&o->remove, optarg, err);
+	case OPT_OUTPUT:
+		o->output = optarg;
+		return UPT_OK;
 	default:
 		return cli_number(
 			optarg, "--threshold", 1, UPT_MAX_ROLE_KEYIDS, &o->threshold, err);
@@ -61,7 +65,8 @@ read_options(struct cli *cli, int argc, char **argv, struct rotate_options *o, s
 		{"replace", required_argument, NULL, OPT_REPLACE},
 		{"add", required_argument, NULL, OPT_ADD},
 		{"remove", required_argument, NULL, OPT_REMOVE},
-		{"threshold", required_argument, NULL, OPT_THRESHOLD}, {0}};
+		{"threshold", required_argument, NULL, OPT_THRESHOLD},
+		{"output", required_argument, NULL, OPT_OUTPUT}, {0}};
 	int option;
 
 	while (true) {
@@ -169,9 +174,9 @@ change_holders(struct cli *cli, struct repo *repo, const char *role, const struc
 /* ---- where they are written ---- */
 static enum upt_code
 write_root(struct repo *repo, const char *role, const struct holders *h, uint64_t threshold,
-	struct upt_err *err)
+	bool partial, struct upt_err *err)
 {
-	struct sign_request request = {.expires = repo_expiry(repo, "root")};
+	struct sign_request request = {.expires = repo_expiry(repo, "root"), .partial = partial};
 	struct repo_role *root = repo_role_find(repo, "root");
 	cJSON *payload, *keys, *roles;
 
@@ -207,14 +212,23 @@ rotate(struct cli *cli, struct repo *repo, struct repo_role *role, const struct 
 	struct role_def def;
 	uint64_t threshold;
 
+	if (o->output != NULL && role->parent != NULL)
+		return upt_fail(err, UPT_E_USAGE,
+			"--output is for roles that root names: the change of %s is staged in %s",
+			role->name, role->parent->name);
 	UPT_TRY(role_def_find(role, repo_role_payload(repo_role_find(repo, "root")), &def, err));
 	threshold = o->threshold != 0 ? o->threshold : def.threshold;
 	UPT_TRY(present_holders(repo, role->name, &def, &h, err));
 	UPT_TRY(change_holders(cli, repo, role->name, o, &h, err));
 	if (role->parent == NULL)
-		UPT_TRY(write_root(repo, role->name, &h, threshold, err));
+		UPT_TRY(write_root(repo, role->name, &h, threshold, o->output != NULL, err));
 	else
 		UPT_TRY(write_delegation(role, &h, threshold, err));
+	if (o->output != NULL) {
+		/* New keys are kept; no role uses them before the root comes back. */
+		UPT_TRY(txn_commit(&repo->txn, repo->dir, repo->dirfd, err));
+		return cli_write_document(cli, repo_role_find(repo, "root"), o->output, err);
+	}
 	UPT_TRY(repo_save(repo, err));
 	if (role->parent == NULL)
 		cli_say(cli,

@@ -4,23 +4,25 @@
 #include "base/clock.h"
 #include "repo/release.h"
 
-static const char help[] = "      --expires TIME        YYYY-MM-DDTHH:MM:SSZ (default: the days of "
-			   "repo.json from now)\n"
-			   "      --expires-in SECONDS  the same, from now\n"
-			   "      --key NAME            sign with this key only; repeat for more "
-			   "(default: every key of\n"
-			   "                            the role that is here)\n\n"
-			   "Signs the role as its next version, with its staged changes. A "
-			   "snapshot lists what is signed\n"
-			   "then, a timestamp that snapshot. Nothing is visible to clients before "
-			   "\"publish\", which signs\n"
-			   "whatever else must follow.\n";
+/* clang-format off */
+static const char help[] =
+	"      --expires TIME        YYYY-MM-DDTHH:MM:SSZ (default: the days of repo.json from now)\n"
+	"      --expires-in SECONDS  the same, from now\n"
+	"      --key NAME            sign with this key only; repeat for more (default: every key of\n"
+	"                            the role that is here)\n"
+	"      --output FILE         write the document to FILE for others to sign too (\"cosign\", then\n"
+	"                            \"import\"); the workspace stays as it is\n\n"
+	"Signs the role as its next version, with its staged changes. A snapshot lists what is signed\n"
+	"then, a timestamp that snapshot. Nothing is visible to clients before \"publish\", which signs\n"
+	"whatever else must follow.\n";
+/* clang-format on */
 
 struct sign_options {
 	struct cli_list keys;
 	bool has_expires, has_expires_in;
 	int64_t expires;
 	uint64_t expires_in_s;
+	const char *output;
 };
 
 static void
@@ -45,6 +47,9 @@ take_option(struct sign_options *o, int option, struct upt_err *err)
 		o->has_expires_in = true;
 		return cli_number(
 			optarg, "--expires-in", 0, EXPIRES_IN_MAX_S, &o->expires_in_s, err);
+	case 'o':
+		o->output = optarg;
+		return UPT_OK;
 	default:
 		return cli_list_add(&o->keys, optarg, err);
 	}
@@ -55,7 +60,7 @@ read_options(struct cli *cli, int argc, char **argv, struct sign_options *o, str
 {
 	static const struct option options[] = {{"expires", required_argument, NULL, 'e'},
 		{"expires-in", required_argument, NULL, 'i'}, {"key", required_argument, NULL, 'k'},
-		{0}};
+		{"output", required_argument, NULL, 'o'}, {0}};
 	int option;
 
 	while (true) {
@@ -87,6 +92,7 @@ run(struct cli *cli, int argc, char **argv, struct upt_err *err)
 					     : repo_expiry(&repo, role->name);
 	request.only = o.keys.items;
 	request.n_only = o.keys.n;
+	request.partial = o.output != NULL;
 	if (strcmp(role->name, "snapshot") == 0 || strcmp(role->name, "timestamp") == 0)
 		UPT_TRY(release_list(&repo, role, &same, err));
 	UPT_TRY(repo_sign(&repo, role, &request, err));
@@ -94,6 +100,8 @@ run(struct cli *cli, int argc, char **argv, struct upt_err *err)
 	if (request.expires <= repo.now)
 		cli_warn(cli, "%s version %" PRIu64 " has already expired (%s): clients refuse it",
 			role->name, repo_role_version(role), expires);
+	if (o.output != NULL)
+		return cli_write_document(cli, role, o.output, err);
 	UPT_TRY(repo_save(&repo, err));
 	cli_say(cli, "signed %s version %" PRIu64 ", expires %s", role->name,
 		repo_role_version(role), expires);

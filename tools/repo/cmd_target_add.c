@@ -11,9 +11,9 @@
 #include "repo/images.h"
 #include "repo/signing.h"
 
+/* clang-format off */
 static const char help[] =
-	"      --name NAME         name of the target, may hold '/' (default with FILE: its last "
-	"part)\n"
+	"      --name NAME         name of the target, may hold '/' (default with FILE: its last part)\n"
 	"      --hardware-id ID    hardware it is for; may be repeated\n"
 	"      --format FORMAT     OSTREE, OCI, COMPOSE or BINARY\n"
 	"      --release-counter N counter that only rises, against rollback\n"
@@ -25,11 +25,10 @@ static const char help[] =
 	"      --sha256 HEX        without FILE: its hash (of OSTree: the commit; of OCI: the\n"
 	"      --sha512 HEX        manifest's digest)\n"
 	"      --length N          without FILE: its length in bytes (OSTREE: 0)\n"
-	"      --many LIST         many at once: lines of NAME<tab>SHA256<tab>LENGTH, \"-\" for "
-	"stdin\n\n"
-	"The target is staged: \"publish\" signs it and makes it visible. A target of the same "
-	"name is\n"
+	"      --many LIST         many at once: lines of NAME<tab>SHA256<tab>LENGTH, \"-\" for stdin\n\n"
+	"The target is staged: \"publish\" signs it and makes it visible. A target of the same name is\n"
 	"replaced. The bytes of FILE are kept in images/ and published as targets/HASH.NAME.\n";
+/* clang-format on */
 
 enum {
 	OPT_NAME = 256,

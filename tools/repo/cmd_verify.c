@@ -9,15 +9,14 @@
 #include "metadata/refresh.h"
 #include "repo/images.h"
 
+/* clang-format off */
 static const char help[] =
-	"      --type image|director  whose rules apply (default: what repo.json says, else "
-	"image)\n"
+	"      --type image|director  whose rules apply (default: what repo.json says, else image)\n"
 	"      --root FILE            trusted first root (default: PUBLIC/1.root.json)\n\n"
-	"Reads PUBLIC (default: DIR/public) with the verifier that runs on vehicles, from the "
-	"first root\n"
-	"to every delegated role, and hashes every image that lies there. The exit code names what "
-	"a\n"
+	"Reads PUBLIC (default: DIR/public) with the verifier that runs on vehicles, from the first root\n"
+	"to every delegated role, and hashes every image that lies there. The exit code names what a\n"
 	"vehicle would object to. SOURCE_DATE_EPOCH sets the time at which it is verified.\n";
+/* clang-format on */
 
 #define ROOT_MAX_BYTES ((size_t)1 << 20)
 #define MAX_DEPTH 8

@@ -123,6 +123,33 @@ repo_image_path(const char *name, const char *hash, char *out, size_t size)
 	return strlen(hash) + 1 + strlen(base) <= FILE_NAME_MAX_BYTES && n > 0 && (size_t)n < size;
 }
 
+enum upt_code
+repo_image_adopt(const struct repo *repo, const char *dir, const char *name, const cJSON *entry,
+	bool *here, struct upt_err *err)
+{
+	const char *hex =
+		repo_json_text(cJSON_GetObjectItemCaseSensitive(entry, "hashes"), "sha256");
+	char path[PATH_MAX], full[PATH_MAX];
+	struct upt_digest expected;
+	struct upt_image image;
+
+	*here = false;
+	UPT_TRY(repo_check_target_name(name, err));
+	if (!upt_digest_parse(UPT_HASH_SHA256, upt_span_str(hex), &expected) ||
+		!repo_image_path(name, hex, path, sizeof(path)) ||
+		snprintf(full, sizeof(full), "%s/%s", dir, path + strlen("public/targets/")) >=
+			(int)sizeof(full) ||
+		access(full, F_OK) != 0)
+		return UPT_OK;
+	UPT_TRY(repo_image_import(repo, full, &image, err));
+	if (!upt_digest_equal(&image.digests[0], &expected) ||
+		image.length_bytes != repo_json_u64(entry, "length"))
+		return upt_fail(
+			err, UPT_E_IMAGE_HASH, "%s is not the image that %s lists", full, name);
+	*here = true;
+	return UPT_OK;
+}
+
 static bool
 is_published(const struct repo *repo, const char *path, const struct stat *stored)
 {

@@ -236,8 +236,10 @@ repo_roles_load(struct repo *repo, struct upt_err *err)
 enum upt_code
 repo_role_edit(struct repo_role *role, cJSON **out, struct upt_err *err)
 {
-	if (role->staged == NULL && role->current != NULL)
-		role->staged = cJSON_Duplicate(role->current, true);
+	/* Without a document of its own: a role that an imported one delegates to. */
+	if (role->staged == NULL)
+		role->staged = role->current != NULL ? cJSON_Duplicate(role->current, true)
+						     : upt_author_targets(0, 0);
 	*out = role->staged;
 	if (*out == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory to change role %s", role->name);

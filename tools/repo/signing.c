@@ -172,9 +172,10 @@ find_signers(const struct repo *repo, const struct repo_role *role,
 	if (role == root && root->current != NULL)
 		UPT_TRY(role_def_find(role, root->current, &before, err));
 	UPT_TRY(check_asked(repo, role->name, &now, &before, request, err));
-	UPT_TRY(collect(repo, role->name, &now, request, true, signers, err));
+	UPT_TRY(collect(repo, role->name, &now, request, !request->partial, signers, err));
 	if (before.keyids != NULL)
-		UPT_TRY(collect(repo, role->name, &before, request, true, signers, err));
+		UPT_TRY(collect(
+			repo, role->name, &before, request, !request->partial, signers, err));
 	if (request->published_root != NULL && role->parent == NULL && role != root) {
 		UPT_TRY(role_def_find(role, request->published_root, &before, err));
 		UPT_TRY(collect(repo, role->name, &before, request, false, signers, err));

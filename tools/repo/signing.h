@@ -22,6 +22,7 @@ struct sign_request {
 	int64_t expires;
 	const char *const *only;    /* names of the keys to use; none: all that are here */
 	size_t n_only;
+	bool partial;               /* fewer signatures than the threshold are fine: others follow */
 	const cJSON *published_root; /* keys that clients of this older root know sign as well, or NULL */
 };
 

@@ -170,7 +170,7 @@ delegated() {
 ok "overview" "$repo" --help
 is "overview lists the commands" "$(grep -c -E '^  (init|key generate|target add|delegate|sign|publish|rotate|verify) ' out)" 8
 for c in init status "key generate" "key import" "key show" "key list" "target add" "target remove" "target list" \
-	delegate undelegate sign rotate publish verify; do
+	delegate undelegate sign rotate cosign import publish verify; do
 	# shellcheck disable=SC2086 # two words are two arguments
 	ok "$c --help" "$repo" $c --help
 	grep -q "^Usage: uptane-repo \[-C DIR\] $c" out || fail "$c --help: no usage line"
@@ -413,6 +413,67 @@ ok "publish with one key" R publish
 is "unused keys leave the root" "$(jq '.signed.keys | length' w/metadata/root.json)" 6
 ok "status" R status
 grep -q '^root .*3 here' out || fail "status: $(cat out)"
+
+# ---- keys that never come here: a supplier's role, and a ceremony ----
+ok "the supplier's workspace" "$repo" -C sup init --type image
+ok "the supplier's image" "$repo" -C sup target add fw.bin --name lidar/1.bin --hardware-id lidar-3
+ok "the supplier signs" "$repo" -C sup publish
+"$repo" -C sup key show targets-1 >lidar.json
+ok "import the supplier's key" R key import lidar lidar.json
+ok "delegate to the supplier" R delegate lidar --key lidar --path 'lidar/*'
+refuses "nobody signs in its place" 3 "role lidar needs signatures of 1 keys, 0 here" R publish
+refuses "another one's document" 20 "not signed as it must be" R import lidar theirs/metadata/targets.json
+refuses "a document of another role" 23 "" R import lidar sup/metadata/snapshot.json
+refuses "no such file" 4 "No such file" R import lidar nothing.json
+ok "import the supplier's document" R import lidar sup/metadata/targets.json --images sup/public/targets
+grep -q 'imported 1 images' out || fail "import: $(cat out)"
+refuses "import it twice" 21 "does not follow" R import lidar sup/metadata/targets.json
+ok "publish the supplier's role" R publish
+is "publication with it" "$(chain w/public)$(delegated w/public lidar)" 1
+is "it is as the supplier signed it" "$(diff sup/metadata/targets.json "$(newest w/public lidar)")" ""
+is "its image is published" "$(sha256sum <"w/public/targets/lidar/$sha256.1.bin" | cut -c-64)" "$sha256"
+ok "verify it" R verify
+printf altered >"sup/public/targets/lidar/$sha256.1.bin.new"
+mv "sup/public/targets/lidar/$sha256.1.bin.new" "sup/public/targets/lidar/$sha256.1.bin"
+ok "the supplier signs again" "$repo" -C sup sign targets
+refuses "an image that is another" 20 "is not the image" R import lidar sup/metadata/targets.json --images sup/public/targets
+ok "without its images" R import lidar sup/metadata/targets.json
+refuses "a snapshot is not imported" 2 "follows from the rest" R import snapshot w/metadata/snapshot.json
+
+mv w/keys/root-[0-9]*.pem safe/
+mapfile -t holders < <(R key list | awk -F'\t' '$5 == "root" { print "safe/" $1 ".pem" }')
+is "three root keys are in the safe" "$(stat -c x "${holders[@]}" | wc -l)" 3
+before=$(public_version root)
+ok "prepare a root" R rotate timestamp --output root.json
+is "nothing is taken over" "$(public_version root)" "$before"
+is "no signature yet" "$(jq '.signatures | length' root.json)" 0
+ok "first holder" "$repo" cosign root.json "${holders[0]}"
+ok "first holder again" "$repo" cosign root.json "${holders[0]}"
+is "one signature" "$(jq '.signatures | length' root.json)" 1
+refuses "too few" 20 "not signed as it must be" R import root root.json
+ok "second holder" "$repo" cosign root.json "${holders[1]}"
+jq -c '.signed.expires = "2098-01-01T00:00:00Z"' root.json >forged.json
+refuses "an altered root" 20 "not signed as it must be" R import root forged.json
+refuses "cosign what is none" 26 "no metadata" "$repo" cosign w/repo.json "${holders[0]}"
+refuses "cosign without a key" 4 "No such file" "$repo" cosign root.json safe/none.pem
+ok "import the root" R import root root.json
+is "it is the root now" "$(public_version root)" $((before + 1))
+refuses "import the root again" 21 "does not follow" R import root root.json
+ok "publish with the new root" R publish
+is "publication after a ceremony" "$(chain w/public)" ""
+ok "verify after a ceremony" R verify
+refuses "a delegated role has no root of its own" 2 "is staged in targets" R rotate lidar --output x.json
+ok "stage a target for two signers" R target add fw.bin --name two
+ok "targets for others to sign" R sign targets --output targets.json
+ok "import them with the staged change in them" R import targets targets.json
+is "nothing stays staged" "$(find w/staged -type f | wc -l)" 0
+ok "stage another" R target add fw.bin --name three
+ok "for others" R sign targets --output targets.json
+ok "and one more behind their back" R target add fw.bin --name four
+refuses "changes that the document lacks" 2 "other changes staged" R import targets targets.json
+ok "publish the rest" R publish
+is "both are there" "$(jq -c '.signed.targets | [has("three"), has("four")]' "$(newest w/public targets)")" '[true,true]'
+mv safe/root-*.pem w/keys/
 
 # ---- what was published is never changed or taken back ----
 cp -a w old
