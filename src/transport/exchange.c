@@ -2,28 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/socket.h>
 #include <time.h>
 
+#include "transport/fault.h"
+#include "transport/options.h"
 #include "transport/url.h"
-
-/* libcurl refuses one header line above this. */
-#define HEADER_LINE_MAX_BYTES ((size_t)CURL_MAX_HTTP_HEADER)
-/* Connections idle for longer are not used again; a poll every few minutes is meant to reuse. */
-#define IDLE_CONNECTION_MAX_S 900L
-#define DEAD_PEER_MIN_MS 10000u
-
-/* The first option that fails ends the preparation. */
-#define SET(option, value)                                                                         \
-	do {                                                                                       \
-		if (rc == CURLE_OK)                                                                \
-			rc = curl_easy_setopt(x->easy, option, value);                             \
-	} while (0)
 
 uint64_t
 upt_http_now_ms(void)
@@ -287,160 +272,22 @@ on_tick(void *ctx, curl_off_t dl_total, curl_off_t dl_now, curl_off_t ul_total, 
 	return check_pace(x, (uint64_t)ul_now) == UPT_OK ? 0 : 1;
 }
 
-/*
- * A cut cable must not be reported as a slow-retrieval attack: the kernel probes a silent peer and
- * breaks the connection of a dead one just before the window of the minimum speed ends. Failures
- * are ignored: a Unix socket has no such options, and the window still ends.
- */
-static int
-on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
-{
-	const struct upt_exchange *x = ctx;
-	unsigned timeout_ms = x->http->min_speed_window_s * 900u;
-
-	(void)purpose;
-	if (timeout_ms < DEAD_PEER_MIN_MS)
-		timeout_ms = DEAD_PEER_MIN_MS;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-	return CURL_SOCKOPT_OK;
-}
-
 static CURLcode
 set_callbacks(struct upt_exchange *x)
 {
 	CURLcode rc = CURLE_OK;
 
-	SET(CURLOPT_ERRORBUFFER, x->curl_text);
-	SET(CURLOPT_HEADERFUNCTION, on_header);
-	SET(CURLOPT_HEADERDATA, x);
-	SET(CURLOPT_WRITEFUNCTION, on_body);
-	SET(CURLOPT_WRITEDATA, x);
-	SET(CURLOPT_XFERINFOFUNCTION, on_tick);
-	SET(CURLOPT_XFERINFODATA, x);
-	SET(CURLOPT_NOPROGRESS, 0L);
-	SET(CURLOPT_PREREQFUNCTION, on_request);
-	SET(CURLOPT_PREREQDATA, x);
-	SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
-	SET(CURLOPT_SOCKOPTDATA, x);
+	UPT_CURL_SET(CURLOPT_ERRORBUFFER, x->curl_text);
+	UPT_CURL_SET(CURLOPT_HEADERFUNCTION, on_header);
+	UPT_CURL_SET(CURLOPT_HEADERDATA, x);
+	UPT_CURL_SET(CURLOPT_WRITEFUNCTION, on_body);
+	UPT_CURL_SET(CURLOPT_WRITEDATA, x);
+	UPT_CURL_SET(CURLOPT_XFERINFOFUNCTION, on_tick);
+	UPT_CURL_SET(CURLOPT_XFERINFODATA, x);
+	UPT_CURL_SET(CURLOPT_NOPROGRESS, 0L);
+	UPT_CURL_SET(CURLOPT_PREREQFUNCTION, on_request);
+	UPT_CURL_SET(CURLOPT_PREREQDATA, x);
 	return rc;
-}
-
-/*
- * Else a cancelled request, or one whose connect timeout is over, waits for the resolver's thread,
- * and with unreachable name servers that is tens of seconds. The thread ends by itself.
- */
-#if LIBCURL_VERSION_NUM >= 0x075700
-static CURLcode
-set_quick_exit(CURL *easy)
-{
-	return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-}
-#else
-static CURLcode
-set_quick_exit(CURL *easy)
-{
-	(void)easy;
-	return CURLE_OK;
-}
-#endif
-
-static CURLcode
-set_connection(struct upt_exchange *x)
-{
-	const struct upt_http *http = x->http;
-	unsigned idle_s = http->min_speed_window_s / 2, interval_s = http->min_speed_window_s / 10;
-	CURLcode rc = set_quick_exit(x->easy);
-
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	SET(CURLOPT_PROXY, http->proxy != NULL ? http->proxy : "");
-	SET(CURLOPT_NOPROXY, "");
-	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_timeout_ms);
-	SET(CURLOPT_TIMEOUT_MS, (long)x->timeout_ms);
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_TCP_KEEPIDLE, (long)(idle_s > 0 ? idle_s : 1));
-	SET(CURLOPT_TCP_KEEPINTVL, (long)(interval_s > 0 ? interval_s : 1));
-	SET(CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_MAX_S);
-	if (http->unix_socket != NULL)
-		SET(CURLOPT_UNIX_SOCKET_PATH, http->unix_socket);
-	return rc;
-}
-
-static CURLcode
-set_tls(struct upt_exchange *x)
-{
-	const struct upt_http *http = x->http;
-	CURLcode rc = CURLE_OK;
-
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	if (http->ca_path != NULL) {
-		SET(CURLOPT_CAINFO, http->ca_path);
-		/* Else libcurl's built-in folder is trusted too, and with it every public
-		 * authority. */
-		SET(CURLOPT_CAPATH, (char *)NULL);
-	}
-	if (!x->anonymous && http->cert_path != NULL) {
-		SET(CURLOPT_SSLCERT, http->cert_path);
-		SET(CURLOPT_SSLKEY, http->key_path);
-	}
-	return rc;
-}
-
-static CURLcode
-set_request(struct upt_exchange *x)
-{
-	char range[32];
-	CURLcode rc = CURLE_OK;
-
-	SET(CURLOPT_URL, x->url);
-	SET(CURLOPT_USERAGENT, x->http->user_agent);
-	/* Nothing is decoded, so no small reply becomes a large one behind the limit. */
-	SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
-	if (strcmp(x->method, "GET") == 0 && x->body.len == 0) {
-		SET(CURLOPT_HTTPGET, 1L);
-	} else {
-		SET(CURLOPT_POST, 1L);
-		SET(CURLOPT_POSTFIELDS, x->body.len > 0 ? (const char *)x->body.data : "");
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->body.len);
-		SET(CURLOPT_CUSTOMREQUEST, x->method);
-	}
-	if (x->range_start > 0) {
-		snprintf(range, sizeof(range), "%" PRIu64 "-", x->range_start);
-		SET(CURLOPT_RANGE, range);
-	}
-	return rc;
-}
-
-/* curl_slist_append that frees and clears the list without memory. */
-static bool
-append_line(struct curl_slist **list, const char *line)
-{
-	struct curl_slist *longer = curl_slist_append(*list, line);
-
-	if (longer != NULL)
-		*list = longer;
-	return longer != NULL;
-}
-
-/* "Expect:" takes the 100-continue away, which some gateways answer late or never; without an
- * Accept-Encoding a cache may choose any coding. */
-static enum upt_code
-make_headers(const struct upt_exchange *x, struct curl_slist **list, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf line = {0};
-
-	UPT_TRY(upt_buf_printf(&line, err, "Content-Type:%s%s", x->content_type != NULL ? " " : "",
-		x->content_type != NULL ? x->content_type : ""));
-	if (!append_line(list, "Accept-Encoding: identity") || !append_line(list, "Expect:") ||
-		!append_line(list, (const char *)line.data))
-		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a request");
-	return UPT_OK;
 }
 
 static enum upt_code
@@ -456,92 +303,6 @@ choose_handle(struct upt_exchange *x, struct upt_err *err)
 	return UPT_OK;
 }
 
-struct curl_fault {
-	CURLcode curl;
-	enum upt_code code;
-};
-
-/* Everything else is UPT_E_NETWORK: "cannot tell". */
-static const struct curl_fault curl_faults[] = {
-	{CURLE_PEER_FAILED_VERIFICATION, UPT_E_TLS},
-	{CURLE_SSL_CERTPROBLEM, UPT_E_TLS},
-	{CURLE_SSL_CIPHER, UPT_E_TLS},
-	{CURLE_SSL_CACERT_BADFILE, UPT_E_TLS},
-	{CURLE_SSL_ISSUER_ERROR, UPT_E_TLS},
-	{CURLE_SSL_CRL_BADFILE, UPT_E_TLS},
-	{CURLE_SSL_INVALIDCERTSTATUS, UPT_E_TLS},
-	{CURLE_SSL_PINNEDPUBKEYNOTMATCH, UPT_E_TLS},
-	{CURLE_SSL_CLIENTCERT, UPT_E_TLS},
-	{CURLE_SSL_ENGINE_NOTFOUND, UPT_E_TLS},
-	{CURLE_SSL_ENGINE_SETFAILED, UPT_E_TLS},
-	{CURLE_SSL_ENGINE_INITFAILED, UPT_E_TLS},
-	{CURLE_USE_SSL_FAILED, UPT_E_TLS},
-	{CURLE_OUT_OF_MEMORY, UPT_E_NO_MEMORY},
-	{CURLE_URL_MALFORMAT, UPT_E_MALFORMED},
-	{CURLE_FAILED_INIT, UPT_E_INTERNAL},
-	{CURLE_NOT_BUILT_IN, UPT_E_INTERNAL},
-	{CURLE_BAD_FUNCTION_ARGUMENT, UPT_E_INTERNAL},
-	{CURLE_UNKNOWN_OPTION, UPT_E_INTERNAL},
-};
-
-/*
- * libcurl has one code for every handshake that failed, a peer that went away included, and with
- * TLS 1.3 the server's "certificate required" arrives when the handshake is long over. The text of
- * OpenSSL's error tells: an alert is the peer's verdict, a protocol error is TLS too, an end of
- * file is the network.
- */
-static bool
-is_tls_verdict(const struct upt_exchange *x, CURLcode rc)
-{
-	bool library = strstr(x->curl_text, "SSL routines") != NULL;
-
-	if (rc != CURLE_SSL_CONNECT_ERROR && rc != CURLE_RECV_ERROR && rc != CURLE_SEND_ERROR)
-		return false;
-	if (strstr(x->curl_text, "unexpected eof") != NULL)
-		return false;
-	return library &&
-	       (rc == CURLE_SSL_CONNECT_ERROR || strstr(x->curl_text, " alert ") != NULL);
-}
-
-static enum upt_code
-classify(const struct upt_exchange *x, CURLcode rc)
-{
-	if (is_tls_verdict(x, rc))
-		return UPT_E_TLS;
-	/* libcurl says "out of memory" when a header line is too long for it. */
-	if (rc == CURLE_OUT_OF_MEMORY && x->answer.request_sent && !x->head_done) {
-		upt_cleanup(upt_free_ptr) void *probe = malloc(2 * HEADER_LINE_MAX_BYTES);
-		if (probe != NULL)
-			return UPT_E_TOO_LARGE;
-	}
-	if (rc == CURLE_OPERATION_TIMEDOUT && !x->any_speed && x->speed.slot_ms > 0 &&
-		(x->header_bytes + x->answer.taken_bytes) * 1000 <
-			x->http->min_speed_bytes * x->speed.elapsed_ms)
-		return UPT_E_TOO_SLOW;
-	for (size_t i = 0; i < sizeof(curl_faults) / sizeof(curl_faults[0]); i++) {
-		if (curl_faults[i].curl == rc)
-			return curl_faults[i].code;
-	}
-	return UPT_E_NETWORK;
-}
-
-static enum upt_code
-fail_curl(struct upt_exchange *x, CURLcode rc)
-{
-	enum upt_code code = classify(x, rc);
-	const char *text = x->curl_text[0] != '\0' ? x->curl_text : curl_easy_strerror(rc);
-	char shown[CURL_ERROR_SIZE], origin[UPT_URL_SHOWN_SIZE];
-
-	upt_text_show(upt_span_str(text), shown, sizeof(shown));
-	if (code == UPT_E_TOO_LARGE)
-		return upt_fail(&x->fault, code, "a header line of more than %zu bytes",
-			HEADER_LINE_MAX_BYTES);
-	if (code != UPT_E_TLS)
-		return upt_fail(&x->fault, code, "%s", shown);
-	upt_url_show_origin(x->url, origin);
-	return upt_fail(&x->fault, code, "TLS with %s: %s", origin, shown);
-}
-
 static enum upt_code
 conclude(struct upt_exchange *x, CURLcode rc, struct upt_err *err)
 {
@@ -554,7 +315,7 @@ conclude(struct upt_exchange *x, CURLcode rc, struct upt_err *err)
 		if (rc == CURLE_OK)
 			upt_fail(&x->fault, UPT_E_NETWORK, "no reply");
 		else
-			(void)fail_curl(x, rc);
+			(void)upt_fault_from_curl(x, rc);
 	}
 	if (err != NULL)
 		*err = x->fault;
@@ -645,11 +406,11 @@ upt_exchange_run(struct upt_exchange *x, struct upt_err *err)
 	if (upt_http_is_cancelled(x->http))
 		return upt_fail(err, UPT_E_CANCELLED, "cancelled");
 	UPT_TRY(upt_url_check(x->url, err));
-	UPT_TRY(make_headers(x, &headers, err));
+	UPT_TRY(upt_options_make_headers(x, &headers, err));
 	UPT_TRY(choose_handle(x, err));
-	if ((rc = set_callbacks(x)) == CURLE_OK && (rc = set_connection(x)) == CURLE_OK &&
-		(rc = set_tls(x)) == CURLE_OK && (rc = set_request(x)) == CURLE_OK)
-		rc = curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, headers);
+	rc = set_callbacks(x);
+	if (rc == CURLE_OK)
+		rc = upt_options_set(x, headers);
 	if (rc != CURLE_OK) {
 		leave_handle(x, rc);
 		return upt_fail(err, rc == CURLE_OUT_OF_MEMORY ? UPT_E_NO_MEMORY : UPT_E_INTERNAL,
