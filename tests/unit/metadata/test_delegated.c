@@ -1,0 +1,442 @@
+/* Delegated targets in the trusted set, and the file names and limits of all roles. */
+#include "world.h"
+
+#include <string.h>
+
+#define CONTENT upt_span("content", 7)
+
+/* Top-level targets delegate to "a" (DEL_A) and "b" (DEL_B); the snapshot lists both as given. */
+struct scene {
+	struct upt_buf a, b;
+};
+
+static cJSON *
+top(struct world *w, uint64_t version)
+{
+	cJSON *t = empty_targets(version);
+
+	delegate(w, t, "a", K(DEL_A), 1, "a/*", false);
+	delegate(w, t, "b", K(DEL_B), 1, "b/*", false);
+	return t;
+}
+
+static void
+list(struct world *w, uint64_t version, cJSON *targets, const struct scene *s)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf t = {0}, snapshot = {0};
+	uint64_t own = (uint64_t)at(targets, "version")->valuedouble;
+	cJSON *listing;
+
+	sign_with(w, targets, K(TARG), &t);
+	listing = snapshot_of(version, own, upt_buf_span(&t));
+	if (s->a.len > 0)
+		assert_code(upt_author_snapshot_add(
+				    listing, "a.json", version, upt_buf_span(&s->a), NULL),
+			UPT_OK);
+	if (s->b.len > 0)
+		assert_code(upt_author_snapshot_add(
+				    listing, "b.json", version, upt_buf_span(&s->b), NULL),
+			UPT_OK);
+	sign_with(w, listing, K(SNAP), &snapshot);
+	accepts(w, TIMESTAMP, timestamp_of(version, version, upt_buf_span(&snapshot)), K(TIME));
+	accepts_bytes(w, SNAPSHOT, upt_buf_span(&snapshot));
+	accepts_bytes(w, TARGETS, upt_buf_span(&t));
+}
+
+static const struct upt_delegation *
+delegation(const struct upt_metadata *delegator, const char *name)
+{
+	for (size_t i = 0; i < delegator->targets.n_delegations; i++) {
+		if (strcmp(delegator->targets.delegations[i].name, name) == 0)
+			return &delegator->targets.delegations[i];
+	}
+	fail_msg("no delegation to %s", name);
+	return NULL;
+}
+
+static enum upt_code
+give(struct world *w, const struct upt_metadata *from, const char *role, struct upt_span bytes,
+	const struct upt_metadata **out)
+{
+	struct upt_buf buf = {0};
+	struct upt_err err = {0};
+	enum upt_code code;
+
+	assert_code(upt_buf_append(&buf, bytes.data, bytes.len, NULL), UPT_OK);
+	code = upt_trusted_set_update_delegated(
+		w->set, from, delegation(from, role), &buf, NOW, out, &err);
+	if (code == UPT_OK) {
+		assert_null(buf.data);
+		assert_non_null(*out);
+	} else {
+		assert_true(upt_span_equal(upt_buf_span(&buf), bytes));
+		assert_null(*out);
+		assert_code(err.code, code);
+	}
+	upt_buf_clear(&buf);
+	return code;
+}
+
+static void
+scene_clear(struct scene *s)
+{
+	upt_buf_clear(&s->a);
+	upt_buf_clear(&s->b);
+}
+
+static void
+delegated_role_needs_the_delegators_keys_and_the_listing(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	struct upt_buf other = {0};
+	const struct upt_metadata *t, *out;
+
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(DEL_A), &s.a);
+	sign_with(w, targets_with(1, "a/y", CONTENT), K(DEL_A), &other);
+	list(w, 1, top(w, 1), &s);
+	t = upt_trusted_set_targets(w->set);
+	assert_code(give(w, t, "a", upt_buf_span(&other), &out), UPT_E_HASH_MISMATCH);
+	assert_code(give(w, t, "b", upt_buf_span(&s.a), &out), UPT_E_NOT_LISTED);
+	assert_code(give(w, t, "a", upt_span_str("{}"), &out), UPT_E_MALFORMED);
+	assert_code(give(w, t, "a", upt_buf_span(&s.a), &out), UPT_OK);
+	assert_string_equal(out->name, "a");
+	/* by other keys than its delegator's, not even by the top level's */
+	sign_with(w, targets_with(2, "a/x", CONTENT), K(DEL_B) | K(TARG) | K(ROOT), &s.a);
+	list(w, 2, top(w, 2), &s);
+	t = upt_trusted_set_targets(w->set);
+	assert_code(give(w, t, "a", upt_buf_span(&s.a), &out), UPT_E_THRESHOLD);
+	scene_clear(&s);
+	upt_buf_clear(&other);
+}
+
+static void
+delegated_role_refuses_version_mismatch_and_expiry(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	const struct upt_metadata *out;
+	cJSON *expired = targets_with(2, "b/x", CONTENT);
+
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(DEL_A), &s.a);
+	set_member(expired, "expires", cJSON_CreateString("2026-01-01T00:00:00Z"));
+	sign_with(w, expired, K(DEL_B), &s.b);
+	list(w, 2, top(w, 1), &s);
+	assert_code(give(w, upt_trusted_set_targets(w->set), "a", upt_buf_span(&s.a), &out),
+		UPT_E_VERSION_MISMATCH);
+	assert_code(give(w, upt_trusted_set_targets(w->set), "b", upt_buf_span(&s.b), &out),
+		UPT_E_EXPIRED);
+	scene_clear(&s);
+}
+
+static void
+delegated_role_too_large_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	const struct upt_metadata *out;
+
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(DEL_A), &s.a);
+	w->policy.limits.delegated_max_bytes = s.a.len - 1;
+	world_reset(w);
+	accepts(w, PIN, plain_root(w, 1), K(ROOT));
+	assert_code(upt_trusted_set_finish_root(w->set, NOW, NULL), UPT_OK);
+	list(w, 1, top(w, 1), &s);
+	assert_code(give(w, upt_trusted_set_targets(w->set), "a", upt_buf_span(&s.a), &out),
+		UPT_E_TOO_LARGE);
+	scene_clear(&s);
+}
+
+/* A role reached by two paths is trusted through each by itself. */
+static void
+role_reached_twice_must_satisfy_both_delegators(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	struct upt_err err = {0};
+	const struct upt_metadata *t, *a, *b, *again;
+	cJSON *ta = targets_with(1, "a/x", CONTENT);
+
+	/* a delegates to b with another key than the top level does */
+	delegate(w, ta, "b", K(DEL_C), 1, "*", false);
+	sign_with(w, ta, K(DEL_A), &s.a);
+	sign_with(w, targets_with(1, "b/x", CONTENT), K(DEL_B), &s.b);
+	list(w, 1, top(w, 1), &s);
+	t = upt_trusted_set_targets(w->set);
+	assert_code(upt_trusted_set_find_delegated(w->set, t, delegation(t, "b"), &again, &err),
+		UPT_OK);
+	assert_null(again);
+	assert_code(give(w, t, "a", upt_buf_span(&s.a), &a), UPT_OK);
+	assert_code(give(w, t, "b", upt_buf_span(&s.b), &b), UPT_OK);
+	assert_code(upt_trusted_set_find_delegated(w->set, t, delegation(t, "b"), &again, &err),
+		UPT_OK);
+	assert_ptr_equal(again, b);
+	assert_code(upt_trusted_set_find_delegated(w->set, a, delegation(a, "b"), &again, &err),
+		UPT_E_THRESHOLD);
+	assert_null(again);
+	assert_int_equal(err.repo, UPT_REPO_IMAGE);
+	/* it is not loaded a second time: a search may stand on it */
+	assert_code(give(w, t, "b", upt_buf_span(&s.b), &again), UPT_E_INTERNAL);
+	scene_clear(&s);
+}
+
+static void
+only_a_current_document_delegates(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	upt_cleanup(upt_metadata_free) struct upt_metadata *foreign = NULL;
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	const struct upt_metadata *out, *t;
+
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(THIEF), &s.a);
+	list(w, 1, top(w, 1), &s);
+	/* a document that nobody accepted delegates "a" to the thief */
+	{
+		cJSON *evil = empty_targets(1);
+
+		delegate(w, evil, "a", K(THIEF), 1, "*", false);
+		sign_with(w, evil, 0, &bytes);
+	}
+	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "evil", &bytes, &foreign, NULL), UPT_OK);
+	assert_code(give(w, foreign, "a", upt_buf_span(&s.a), &out), UPT_E_INTERNAL);
+	t = upt_trusted_set_targets(w->set);
+	assert_code(upt_trusted_set_update_delegated(
+			    w->set, t, &foreign->targets.delegations[0], &s.a, NOW, &out, NULL),
+		UPT_E_INTERNAL);
+	assert_code(upt_trusted_set_find_delegated(
+			    w->set, foreign, &foreign->targets.delegations[0], &out, NULL),
+		UPT_E_INTERNAL);
+	scene_clear(&s);
+}
+
+/* 9.4: the snapshot's own listing cannot go back, but after its keys rotated there is no previous
+ * one. */
+static void
+delegated_role_refuses_rollback_below_its_stored_copy(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	struct upt_buf old = {0}, thiefs = {0};
+	const struct upt_metadata *t, *out;
+	const struct upt_delegation *d;
+
+	sign_with(w, targets_with(7, "a/x", CONTENT), K(DEL_A), &old);
+	sign_with(w, targets_with(9, "a/x", CONTENT), K(THIEF), &thiefs);
+	sign_with(w, targets_with(5, "a/x", CONTENT), K(DEL_A), &s.a);
+	list(w, 5, top(w, 1), &s);
+	t = upt_trusted_set_targets(w->set);
+	d = delegation(t, "a");
+	/* a copy that the delegator's keys did not sign is no previous one */
+	assert_code(
+		upt_trusted_set_restore_delegated(w->set, t, d, &thiefs, NULL), UPT_E_THRESHOLD);
+	assert_true(thiefs.len > 0);
+	assert_code(upt_trusted_set_restore_delegated(w->set, t, d, &old, NULL), UPT_OK);
+	assert_int_equal(old.len, 0);
+	/* and a restored one is not found as if it were current */
+	assert_code(upt_trusted_set_find_delegated(w->set, t, d, &out, NULL), UPT_OK);
+	assert_null(out);
+	assert_code(give(w, t, "a", upt_buf_span(&s.a), &out), UPT_E_ROLLBACK);
+	sign_with(w, targets_with(7, "a/x", CONTENT), K(DEL_A), &s.a);
+	list(w, 7, top(w, 1), &s);
+	t = upt_trusted_set_targets(w->set);
+	assert_code(give(w, t, "a", upt_buf_span(&s.a), &out), UPT_OK);
+	scene_clear(&s);
+	upt_buf_clear(&old);
+	upt_buf_clear(&thiefs);
+}
+
+static void
+restored_delegated_role_gives_way_to_a_newer_one(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	struct upt_buf old = {0}, older = {0};
+	const struct upt_metadata *t, *out;
+
+	sign_with(w, targets_with(3, "a/x", CONTENT), K(DEL_A), &old);
+	sign_with(w, targets_with(2, "a/x", CONTENT), K(DEL_A), &older);
+	sign_with(w, targets_with(4, "a/x", CONTENT), K(DEL_A), &s.a);
+	list(w, 4, top(w, 1), &s);
+	t = upt_trusted_set_targets(w->set);
+	assert_code(upt_trusted_set_restore_delegated(w->set, t, delegation(t, "a"), &old, NULL),
+		UPT_OK);
+	assert_code(upt_trusted_set_restore_delegated(w->set, t, delegation(t, "a"), &older, NULL),
+		UPT_E_ROLLBACK);
+	assert_code(give(w, t, "a", upt_buf_span(&s.a), &out), UPT_OK);
+	assert_int_equal(out->version, 4);
+	assert_code(upt_trusted_set_restore_delegated(w->set, t, delegation(t, "a"), &older, NULL),
+		UPT_E_INTERNAL);
+	upt_buf_clear(&old);
+	upt_buf_clear(&older);
+	scene_clear(&s);
+}
+
+/* ---- shapes of delegations ---- */
+
+static void
+delegations_of_a_wrong_shape_are_refused(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *path, *json;
+		enum upt_code want;
+	} cases[] = {
+		{"delegations", "[]", UPT_E_MALFORMED},
+		{"delegations/roles", "{}", UPT_E_MALFORMED},
+		{"delegations/roles/0", "1", UPT_E_MALFORMED},
+		{"delegations/roles/0/name", NULL, UPT_E_MALFORMED},
+		{"delegations/roles/0/name", "\"\"", UPT_E_MALFORMED},
+		{"delegations/roles/0/name", "1", UPT_E_MALFORMED},
+		{"delegations/roles/0/name", "\"root\"", UPT_E_MALFORMED},
+		{"delegations/roles/0/name", "\"timestamp\"", UPT_E_MALFORMED},
+		{"delegations/roles/0/name", "\"snapshot\"", UPT_E_MALFORMED},
+		{"delegations/roles/0/name", "\"targets\"", UPT_E_MALFORMED},
+		{"delegations/roles/0/name", "\"b\"", UPT_E_MALFORMED}, /* twice */
+		{"delegations/roles/0/paths", NULL, UPT_E_MALFORMED},
+		{"delegations/roles/0/paths", "\"*\"", UPT_E_MALFORMED},
+		{"delegations/roles/0/paths", "[1]", UPT_E_MALFORMED},
+		{"delegations/roles/0/path_hash_prefixes", "[\"00\"]",
+			UPT_E_MALFORMED}, /* and paths */
+		{"delegations/roles/0/terminating", "\"true\"", UPT_E_MALFORMED},
+		{"delegations/roles/0/threshold", "0", UPT_E_BAD_THRESHOLD},
+		{"delegations/roles/0/threshold", NULL, UPT_E_MALFORMED},
+		{"delegations/roles/0/keyids", NULL, UPT_E_MALFORMED},
+		{"delegations/roles/0/keyids", "[\"a\",\"a\"]", UPT_E_DUPLICATE_KEYID},
+		{"delegations/roles/0/hardwareIds", "\"hw\"", UPT_E_MALFORMED},
+		{"delegations/keys", "[]", UPT_E_MALFORMED},
+	};
+	struct upt_metadata *out;
+	struct upt_buf bytes = {0};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cJSON *t = top(w, 1);
+
+		if (cases[i].json == NULL)
+			drop_member(t, cases[i].path);
+		else
+			set_member(t, cases[i].path, cJSON_Parse(cases[i].json));
+		sign_with(w, t, K(TARG), &bytes);
+		assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &bytes, &out, NULL),
+			cases[i].want);
+		assert_null(out);
+		assert_true(bytes.len > 0);
+	}
+	sign_with(w, top(w, 1), K(TARG), &bytes);
+	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &bytes, &out, NULL), UPT_OK);
+	assert_true(out->targets.has_delegations);
+	upt_metadata_free(&out);
+}
+
+/* ---- names and limits ---- */
+
+static void
+assert_name(struct world *w, enum upt_role role, const char *name, const char *want)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf out = {0};
+
+	assert_code(upt_trusted_set_file_name(w->set, role, name, 12, &out, NULL), UPT_OK);
+	assert_string_equal((const char *)out.data, want);
+}
+
+static void
+file_names_are_versioned_in_a_consistent_repository(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(DEL_A), &s.a);
+	assert_name(w, UPT_ROLE_ROOT, NULL, "12.root.json");
+	assert_name(w, UPT_ROLE_TIMESTAMP, NULL, "timestamp.json");
+	list(w, 34, top(w, 9), &s);
+	assert_name(w, UPT_ROLE_TIMESTAMP, NULL, "timestamp.json");
+	assert_name(w, UPT_ROLE_SNAPSHOT, NULL, "34.snapshot.json");
+	assert_name(w, UPT_ROLE_TARGETS, NULL, "9.targets.json");
+	assert_name(w, UPT_ROLE_TARGETS, "a", "34.a.json");
+	w->policy.delegations_in_folder = true; /* copied when the set was made: no effect */
+	assert_name(w, UPT_ROLE_TARGETS, "a", "34.a.json");
+	scene_clear(&s);
+}
+
+static void
+file_names_are_plain_without_consistent_snapshots(void **state)
+{
+	struct world *w = *state;
+	struct root_plan plan = {1, K(ROOT), K(TIME), K(SNAP), K(TARG), 1, true};
+	struct scene s = {0};
+
+	w->policy.delegations_in_folder = true;
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(DEL_A), &s.a);
+	world_reset(w);
+	accepts(w, PIN, plan_root(w, &plan), K(ROOT));
+	assert_code(upt_trusted_set_finish_root(w->set, NOW, NULL), UPT_OK);
+	list(w, 34, top(w, 9), &s);
+	assert_name(w, UPT_ROLE_ROOT, NULL, "12.root.json");
+	assert_name(w, UPT_ROLE_SNAPSHOT, NULL, "snapshot.json");
+	assert_name(w, UPT_ROLE_TARGETS, NULL, "targets.json");
+	assert_name(w, UPT_ROLE_TARGETS, "a", "delegations/a.json");
+	scene_clear(&s);
+}
+
+static void
+role_names_cannot_leave_the_folder(void **state)
+{
+	struct world *w = *state;
+
+	assert_name(w, UPT_ROLE_TARGETS, "../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.json");
+	assert_name(w, UPT_ROLE_TARGETS, "..", "%2E..json");
+	assert_name(w, UPT_ROLE_TARGETS, ".hidden", "%2Ehidden.json");
+	assert_name(w, UPT_ROLE_TARGETS, "a%2Fb", "a%252Fb.json");
+	assert_name(w, UPT_ROLE_TARGETS, "a?b#c d\\e:f", "a%3Fb%23c%20d%5Ce%3Af.json");
+	assert_name(w, UPT_ROLE_TARGETS,
+		"gr\xc3\xb6\xc3\x9f"
+		"e",
+		"gr%C3%B6%C3%9Fe.json");
+	assert_name(w, UPT_ROLE_TARGETS, "1.2~a_b-c", "1.2~a_b-c.json");
+}
+
+static void
+fetch_limit_is_the_listed_length_when_that_is_less(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	const struct upt_limits *limits = &w->policy.limits;
+
+	assert_int_equal(
+		upt_trusted_set_fetch_limit(w->set, UPT_ROLE_ROOT, NULL), limits->root_max_bytes);
+	assert_int_equal(upt_trusted_set_fetch_limit(w->set, UPT_ROLE_TIMESTAMP, NULL),
+		limits->timestamp_max_bytes);
+	assert_int_equal(upt_trusted_set_fetch_limit(w->set, UPT_ROLE_SNAPSHOT, NULL),
+		limits->snapshot_max_bytes);
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(DEL_A), &s.a);
+	list(w, 1, top(w, 1), &s);
+	assert_int_equal(upt_trusted_set_fetch_limit(w->set, UPT_ROLE_SNAPSHOT, NULL),
+		upt_trusted_set_snapshot(w->set)->bytes.len);
+	assert_int_equal(upt_trusted_set_fetch_limit(w->set, UPT_ROLE_TARGETS, NULL),
+		upt_trusted_set_targets(w->set)->bytes.len);
+	assert_int_equal(upt_trusted_set_fetch_limit(w->set, UPT_ROLE_TARGETS, "a"), s.a.len);
+	assert_int_equal(upt_trusted_set_fetch_limit(w->set, UPT_ROLE_TARGETS, "not-listed"),
+		limits->delegated_max_bytes);
+	scene_clear(&s);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
+	const struct CMUnitTest tests[] = {
+		T(delegated_role_needs_the_delegators_keys_and_the_listing),
+		T(delegated_role_refuses_version_mismatch_and_expiry),
+		T(delegated_role_too_large_is_refused),
+		T(role_reached_twice_must_satisfy_both_delegators),
+		T(only_a_current_document_delegates),
+		T(delegated_role_refuses_rollback_below_its_stored_copy),
+		T(restored_delegated_role_gives_way_to_a_newer_one),
+		T(delegations_of_a_wrong_shape_are_refused),
+		T(file_names_are_versioned_in_a_consistent_repository),
+		T(file_names_are_plain_without_consistent_snapshots),
+		T(role_names_cannot_leave_the_folder),
+		T(fetch_limit_is_the_listed_length_when_that_is_less),
+	};
+	return cmocka_run_group_tests_name("delegated", tests, NULL, NULL);
+}
