@@ -12,13 +12,14 @@ enum upt_hash_alg {
 	UPT_HASH_NONE = 0,
 	UPT_HASH_SHA256,
 	UPT_HASH_SHA512,
+	UPT_HASH_SHA384, /* inside ecdsa-sha2-nistp384 only: no document lists it */
 };
 
 #define UPT_HASH_MAX_BYTES 64
 
 struct upt_digest {
 	enum upt_hash_alg alg;
-	size_t len; /* 32 or 64 */
+	size_t len; /* 32, 48 or 64 */
 	uint8_t bytes[UPT_HASH_MAX_BYTES];
 };
 
@@ -52,11 +53,12 @@ struct upt_public_key;
 
 /*
  * Parses keyval.public. keytype is case-insensitive: "ed25519" (64 hex characters), "rsa" (2048 to
- * 8192 bits, odd public exponent of 17 to 64 bits), "ecdsa", "ecdsa-sha2-nistp256", "ecprime256v1"
- * (P-256); the last four as SPKI PEM, one block and nothing before it, or as hex of SPKI DER.
- * UPT_E_UNSUPPORTED for an unknown type, a curve or size outside these: the caller lets such a key
- * never count and goes on. UPT_E_MALFORMED when the text is no key of its type, or one under which
- * anybody can sign: it never counts either. UPT_E_NO_MEMORY aborts.
+ * 8192 bits, odd public exponent of 17 to 64 bits), "ecdsa" (P-256 or P-384),
+ * "ecdsa-sha2-nistp256", "ecprime256v1" (P-256), "ecdsa-sha2-nistp384" (P-384); all but the first
+ * as SPKI PEM, one block and nothing before it, or as hex of SPKI DER. UPT_E_UNSUPPORTED for an
+ * unknown type, a curve or size outside these: the caller lets such a key never count and goes on.
+ * UPT_E_MALFORMED when the text is no key of its type, or one under which anybody can sign: it
+ * never counts either. UPT_E_NO_MEMORY aborts.
  */
 UPT_NODISCARD enum upt_code upt_public_key_parse(struct upt_span keytype,
 	struct upt_span public_text, struct upt_public_key **out, struct upt_err *err);
@@ -70,8 +72,8 @@ const char *upt_public_key_default_method(const struct upt_public_key *key);
 
 /*
  * Verifies one signature. method: "ed25519"; "rsassa-pss", "rsassa-pss-sha256", "rsassa-pss-sha512"
- * (MGF1 with the same hash, any salt length); "ecdsa-sha2-nistp256", "ecdsa" (DER signature over
- * SHA-256); without regard to case.
+ * (MGF1 with the same hash, any salt length); "ecdsa-sha2-nistp256", "ecdsa" (P-256, DER signature
+ * over SHA-256); "ecdsa-sha2-nistp384" (P-384, over SHA-384); without regard to case.
  * UPT_OK; UPT_E_THRESHOLD when the signature is wrong; UPT_E_UNSUPPORTED when the method is unknown
  * or not one of this key's type; UPT_E_NO_MEMORY or UPT_E_INTERNAL when the library could not tell
  * and says so; OpenSSL reports some failed allocations as a wrong signature.
@@ -83,8 +85,8 @@ upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
 /* ---- private keys: ECU identity keys and the signing tools ---- */
 struct upt_private_key;
 
-/* keytype "ed25519", "ecdsa-sha2-nistp256", "rsa" (RSA of bits, 2048 to 8192; others ignore bits).
- */
+/* keytype "ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "rsa" (RSA of bits, 2048 to
+ * 8192; others ignore bits). */
 UPT_NODISCARD enum upt_code upt_private_key_generate(
 	const char *keytype, unsigned bits, struct upt_private_key **out, struct upt_err *err);
 /* PKCS#8 PEM file without a passphrase, at most 64 KiB. UPT_E_KEY when it is not, also when its
@@ -95,7 +97,7 @@ upt_private_key_load(const char *path, struct upt_private_key **out, struct upt_
 UPT_NODISCARD enum upt_code
 upt_private_key_save(const struct upt_private_key *key, const char *path, struct upt_err *err);
 void upt_private_key_free(struct upt_private_key **key);
-/* "ed25519", "rsassa-pss-sha256" or "ecdsa-sha2-nistp256". */
+/* "ed25519", "rsassa-pss-sha256", "ecdsa-sha2-nistp256" or "ecdsa-sha2-nistp384". */
 const char *upt_private_key_method(const struct upt_private_key *key);
 /* keytype as metadata spells it: "ed25519", "rsa", "ecdsa". */
 const char *upt_private_key_type(const struct upt_private_key *key);

@@ -12,6 +12,7 @@ enum upt_key_kind {
 	UPT_KEY_ED25519,
 	UPT_KEY_RSA,
 	UPT_KEY_P256,
+	UPT_KEY_P384,
 };
 
 #define UPT_RSA_MIN_BITS 2048u
@@ -19,9 +20,10 @@ enum upt_key_kind {
 #define UPT_RSA_MAX_EXPONENT_BITS 64
 #define UPT_ED25519_KEY_BYTES 32
 #define UPT_ED25519_SIGNATURE_BYTES 64
-/* DER of two INTEGERs of 1 to 33 bytes. */
-#define UPT_P256_SIGNATURE_MIN_BYTES 8
+/* DER of two INTEGERs of 1 to 33 bytes; 1 to 49 bytes. */
+#define UPT_ECDSA_SIGNATURE_MIN_BYTES 8
 #define UPT_P256_SIGNATURE_MAX_BYTES 72
+#define UPT_P384_SIGNATURE_MAX_BYTES 104
 
 struct upt_key_method {
 	const char *name;
@@ -31,6 +33,10 @@ struct upt_key_method {
 
 /* Names are compared without regard to case, as deployed clients do. */
 enum upt_key_kind upt_key_kind_from_name(struct upt_span keytype);
+/* "ecdsa" names both of its curves: the first answer of the function above is then not the only
+ * one.
+ */
+bool upt_key_kind_has_name(enum upt_key_kind kind, struct upt_span keytype);
 const char *upt_key_kind_name(enum upt_key_kind kind);
 /* NULL when the method is unknown or not one of this kind's. */
 const struct upt_key_method *upt_key_method_find(enum upt_key_kind kind, struct upt_span name);

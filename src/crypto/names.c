@@ -15,6 +15,7 @@ static const struct hash_row hash_rows[] = {
 	[UPT_HASH_NONE] = {"", 0},
 	[UPT_HASH_SHA256] = {"sha256", 32},
 	[UPT_HASH_SHA512] = {"sha512", 64},
+	[UPT_HASH_SHA384] = {"sha384", 48},
 };
 
 static const struct upt_key_method key_methods[] = {
@@ -25,6 +26,7 @@ static const struct upt_key_method key_methods[] = {
 	{"rsassa-pss-sha512", UPT_KEY_RSA, UPT_HASH_SHA512},
 	{"ecdsa-sha2-nistp256", UPT_KEY_P256, UPT_HASH_SHA256},
 	{"ecdsa", UPT_KEY_P256, UPT_HASH_SHA256},
+	{"ecdsa-sha2-nistp384", UPT_KEY_P384, UPT_HASH_SHA384},
 };
 
 struct key_type_row {
@@ -39,6 +41,8 @@ static const struct key_type_row key_types[] = {
 	{"ecdsa", UPT_KEY_P256},
 	{"ecdsa-sha2-nistp256", UPT_KEY_P256},
 	{"ecprime256v1", UPT_KEY_P256},
+	{"ecdsa", UPT_KEY_P384},
+	{"ecdsa-sha2-nistp384", UPT_KEY_P384},
 };
 
 #define N_ROWS(table) (sizeof(table) / sizeof((table)[0]))
@@ -67,6 +71,16 @@ upt_key_kind_from_name(struct upt_span keytype)
 			return key_types[i].kind;
 	}
 	return UPT_KEY_NONE;
+}
+
+bool
+upt_key_kind_has_name(enum upt_key_kind kind, struct upt_span keytype)
+{
+	for (size_t i = 0; i < N_ROWS(key_types); i++) {
+		if (key_types[i].kind == kind && name_is(keytype, key_types[i].name))
+			return true;
+	}
+	return false;
 }
 
 const char *
@@ -103,7 +117,7 @@ upt_key_method_default(enum upt_key_kind kind)
 enum upt_hash_alg
 upt_hash_from_name(struct upt_span name)
 {
-	for (size_t i = UPT_HASH_SHA256; i < N_ROWS(hash_rows); i++) {
+	for (size_t i = UPT_HASH_SHA256; i <= UPT_HASH_SHA512; i++) {
 		if (upt_span_equal(name, upt_span_str(hash_rows[i].name)))
 			return (enum upt_hash_alg)i;
 	}

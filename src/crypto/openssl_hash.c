@@ -19,6 +19,8 @@ upt_openssl_hash_name(enum upt_hash_alg alg)
 		return "SHA2-256";
 	case UPT_HASH_SHA512:
 		return "SHA2-512";
+	case UPT_HASH_SHA384:
+		return "SHA2-384";
 	}
 	return NULL;
 }
@@ -33,6 +35,8 @@ hash_md(enum upt_hash_alg alg)
 		return EVP_sha256();
 	case UPT_HASH_SHA512:
 		return EVP_sha512();
+	case UPT_HASH_SHA384:
+		return EVP_sha384();
 	}
 	return NULL;
 }

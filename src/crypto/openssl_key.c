@@ -46,17 +46,30 @@ check_rsa(const EVP_PKEY *pkey, struct upt_err *err)
 }
 
 static enum upt_code
-check_p256(EVP_PKEY *pkey, struct upt_err *err)
+find_curve(EVP_PKEY *pkey, enum upt_key_kind *kind, struct upt_err *err)
+{
+	char group[64] = "";
+
+	*kind = UPT_KEY_NONE;
+	if (EVP_PKEY_get_utf8_string_param(
+		    pkey, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL) == 1) {
+		if (strcmp(group, "prime256v1") == 0)
+			*kind = UPT_KEY_P256;
+		else if (strcmp(group, "secp384r1") == 0)
+			*kind = UPT_KEY_P384;
+	}
+	if (*kind == UPT_KEY_NONE)
+		return upt_openssl_fail(err, UPT_E_UNSUPPORTED, "curve %s is not P-256 or P-384",
+			group[0] != '\0' ? group : "without a name");
+	return UPT_OK;
+}
+
+static enum upt_code
+check_ec(EVP_PKEY *pkey, struct upt_err *err)
 {
 	upt_cleanup(pkey_ctx_cleanup) EVP_PKEY_CTX *ctx = NULL;
-	char group[64] = "";
 	int is_explicit = 1;
 
-	if (EVP_PKEY_get_utf8_string_param(
-		    pkey, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL) != 1 ||
-		strcmp(group, "prime256v1") != 0)
-		return upt_openssl_fail(err, UPT_E_UNSUPPORTED, "curve %s is not P-256",
-			group[0] != '\0' ? group : "without a name");
 	/* Parameters in the key may name a generator of the attacker's choice (CVE-2020-0601). */
 	if (EVP_PKEY_get_int_param(
 		    pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) != 1 ||
@@ -67,7 +80,7 @@ check_p256(EVP_PKEY *pkey, struct upt_err *err)
 	if (ctx == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a key check");
 	if (EVP_PKEY_public_check(ctx) != 1)
-		return upt_openssl_fail(err, UPT_E_MALFORMED, "P-256 key is no point of the curve");
+		return upt_openssl_fail(err, UPT_E_MALFORMED, "EC key is no point of its curve");
 	/* One key, one spelling: its fingerprint must not depend on the point's compression. */
 	if (EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
 		    OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1)
@@ -87,10 +100,10 @@ check_rules(struct upt_openssl_key *key, struct upt_err *err)
 		return check_rsa(key->pkey, err);
 	}
 	if (EVP_PKEY_is_a(key->pkey, "EC") == 1) {
-		key->kind = UPT_KEY_P256;
-		return check_p256(key->pkey, err);
+		UPT_TRY(find_curve(key->pkey, &key->kind, err));
+		return check_ec(key->pkey, err);
 	}
-	return upt_fail(err, UPT_E_UNSUPPORTED, "key of another type than ed25519, RSA or P-256");
+	return upt_fail(err, UPT_E_UNSUPPORTED, "key of another type than ed25519, RSA or ECDSA");
 }
 
 static enum upt_code

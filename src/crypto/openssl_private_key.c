@@ -98,6 +98,9 @@ upt_private_key_generate(
 	case UPT_KEY_P256:
 		pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 		break;
+	case UPT_KEY_P384:
+		pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384");
+		break;
 	}
 	if (pkey == NULL)
 		return upt_openssl_fail(

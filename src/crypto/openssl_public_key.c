@@ -47,9 +47,10 @@ parse_spki(struct upt_span text, EVP_PKEY **out, struct upt_err *err)
 
 /* Parses, and refuses a key whose content is of another kind than keytype says. */
 static enum upt_code
-parse_key(enum upt_key_kind kind, struct upt_span text, struct upt_openssl_key *out,
+parse_key(struct upt_span keytype, struct upt_span text, struct upt_openssl_key *out,
 	struct upt_err *err)
 {
+	enum upt_key_kind kind = upt_key_kind_from_name(keytype);
 	EVP_PKEY *pkey = NULL;
 
 	if (kind == UPT_KEY_ED25519)
@@ -57,9 +58,10 @@ parse_key(enum upt_key_kind kind, struct upt_span text, struct upt_openssl_key *
 	else
 		UPT_TRY(parse_spki(text, &pkey, err));
 	UPT_TRY(upt_openssl_key_adopt(out, pkey, err));
-	if (out->kind != kind)
-		return upt_fail(err, UPT_E_MALFORMED, "a key of type %s holds one of type %s",
-			upt_key_kind_name(kind), upt_key_kind_name(out->kind));
+	if (!upt_key_kind_has_name(out->kind, keytype))
+		return upt_fail(err, UPT_E_MALFORMED, "a key of type %.*s holds one for %s",
+			keytype.len < 32 ? (int)keytype.len : 32, (const char *)keytype.data,
+			upt_key_method_default(out->kind)->name);
 	return UPT_OK;
 }
 
@@ -68,11 +70,10 @@ upt_public_key_parse(struct upt_span keytype, struct upt_span public_text,
 	struct upt_public_key **out, struct upt_err *err)
 {
 	upt_cleanup(upt_public_key_free) struct upt_public_key *key = NULL;
-	enum upt_key_kind kind = upt_key_kind_from_name(keytype);
 
 	*out = NULL;
 	ERR_clear_error();
-	if (kind == UPT_KEY_NONE)
+	if (upt_key_kind_from_name(keytype) == UPT_KEY_NONE)
 		return upt_fail(err, UPT_E_UNSUPPORTED, "unknown key type %.*s",
 			keytype.len < 32 ? (int)keytype.len : 32, (const char *)keytype.data);
 	if (public_text.len > UPT_KEY_TEXT_MAX_BYTES)
@@ -81,7 +82,7 @@ upt_public_key_parse(struct upt_span keytype, struct upt_span public_text,
 	key = calloc(1, sizeof(*key));
 	if (key == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a public key");
-	UPT_TRY(parse_key(kind, public_text, &key->key, err));
+	UPT_TRY(parse_key(keytype, public_text, &key->key, err));
 	*out = key;
 	key = NULL;
 	return UPT_OK;
@@ -126,7 +127,9 @@ signature_len_possible(const struct upt_openssl_key *key, size_t len)
 	case UPT_KEY_RSA:
 		return len == (size_t)EVP_PKEY_get_size(key->pkey);
 	case UPT_KEY_P256:
-		return len >= UPT_P256_SIGNATURE_MIN_BYTES && len <= UPT_P256_SIGNATURE_MAX_BYTES;
+		return len >= UPT_ECDSA_SIGNATURE_MIN_BYTES && len <= UPT_P256_SIGNATURE_MAX_BYTES;
+	case UPT_KEY_P384:
+		return len >= UPT_ECDSA_SIGNATURE_MIN_BYTES && len <= UPT_P384_SIGNATURE_MAX_BYTES;
 	}
 	return false;
 }

@@ -167,7 +167,7 @@ good_key_is_itself_or_refused(void **state)
 static void
 forbidden_key_never_passes(void **state)
 {
-	EVP_PKEY *p384 = make_ec("P-384"), *small = make_rsa_numbers(1024, 65537);
+	EVP_PKEY *p521 = make_ec("P-521"), *small = make_rsa_numbers(1024, 65537);
 	EVP_PKEY *e1 = make_rsa_numbers(2048, 1), *stated = make_ec("P-256");
 	char *text[5];
 
@@ -175,7 +175,7 @@ forbidden_key_never_passes(void **state)
 	assert_int_equal(EVP_PKEY_set_utf8_string_param(stated, OSSL_PKEY_PARAM_EC_ENCODING,
 				 OSSL_PKEY_EC_ENCODING_EXPLICIT),
 		1);
-	text[0] = spki_hex(p384);
+	text[0] = spki_hex(p521);
 	text[1] = spki_hex(stated);
 	text[2] = strdup("3019301306072a8648ce3d020106082a8648ce3d03010703020000");
 	text[3] = spki_hex(small);
@@ -192,7 +192,7 @@ forbidden_key_never_passes(void **state)
 		}
 		free(text[i]);
 	}
-	EVP_PKEY_free(p384);
+	EVP_PKEY_free(p521);
 	EVP_PKEY_free(small);
 	EVP_PKEY_free(e1);
 	EVP_PKEY_free(stated);

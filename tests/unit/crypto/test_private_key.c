@@ -68,11 +68,12 @@ saved_key_loads_and_signs_as_itself(void **state)
 	} rows[] = {
 		{"ed25519", "ed25519", "ed25519"},
 		{"ecdsa-sha2-nistp256", "ecdsa", "ecdsa-sha2-nistp256"},
+		{"ecdsa-sha2-nistp384", "ecdsa", "ecdsa-sha2-nistp384"},
 		{"rsa", "rsa", "rsassa-pss-sha256"},
 	};
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct upt_private_key *made, *loaded;
 		struct upt_public_key *public;
 		struct upt_buf text = {0}, sig = {0};
@@ -233,7 +234,7 @@ keys_outside_the_rules_are_refused(void **state)
 	assert_int_equal(load(message), UPT_E_KEY);
 	assert_non_null(strstr(message, "1024"));
 	EVP_PKEY_free(pkey);
-	pkey = make_ec("P-384");
+	pkey = make_ec("P-521");
 	write_pkcs8(pkey);
 	assert_int_equal(load(message), UPT_E_KEY);
 	EVP_PKEY_free(pkey);

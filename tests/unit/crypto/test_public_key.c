@@ -361,6 +361,43 @@ ecdsa_takes_its_two_methods_and_refuses_damage(void **state)
 	upt_public_key_free(&key);
 }
 
+/* "ecdsa" names both curves; the narrower names hold only their own, and so do the methods. */
+static void
+ecdsa_p384_has_a_name_and_a_method_of_its_own(void **state)
+{
+	EVP_PKEY *p384 = make_ec("P-384");
+	struct upt_public_key *key = parsed("ecdsa", p384),
+			      *same = parsed("ECDSA-sha2-nistp384", p384);
+	uint8_t sig[UPT_SIGNATURE_MAX_BYTES] = {0};
+	struct signing how = {"SHA384", 0, 0, NULL};
+	struct upt_span s = sign(p384, &how, sig);
+
+	(void)state;
+	assert_string_equal(upt_public_key_type(key), "ecdsa");
+	assert_string_equal(upt_public_key_default_method(key), "ecdsa-sha2-nistp384");
+	assert_memory_equal(upt_public_key_fingerprint(key), upt_public_key_fingerprint(same), 32);
+	assert_int_equal(verify(key, "ecdsa-sha2-nistp384", message(), s), UPT_OK);
+	assert_int_equal(verify(key, "ecdsa-sha2-nistp256", message(), s), UPT_E_UNSUPPORTED);
+	assert_int_equal(verify(key, "ecdsa", message(), s), UPT_E_UNSUPPORTED);
+	for (size_t i = 0; i < s.len; i++) {
+		sig[i] ^= 0x04;
+		assert_int_equal(verify(key, "ecdsa-sha2-nistp384", message(), s), UPT_E_THRESHOLD);
+		sig[i] ^= 0x04;
+	}
+	for (size_t len = 0; len < s.len + 40; len++)
+		assert_int_equal(verify(key, "ecdsa-sha2-nistp384", message(), upt_span(sig, len)),
+			len == s.len ? UPT_OK : UPT_E_THRESHOLD);
+	how.hash = "SHA256";
+	assert_int_equal(verify(key, "ecdsa-sha2-nistp384", message(), sign(p384, &how, sig)),
+		UPT_E_THRESHOLD);
+	assert_int_equal(parse_hex_of("ecdsa-sha2-nistp256", p384), UPT_E_MALFORMED);
+	assert_int_equal(parse_hex_of("ecprime256v1", p384), UPT_E_MALFORMED);
+	assert_int_equal(parse_hex_of("ecdsa-sha2-nistp384", p256), UPT_E_MALFORMED);
+	upt_public_key_free(&key);
+	upt_public_key_free(&same);
+	EVP_PKEY_free(p384);
+}
+
 /* (r, n - s) is a signature too; deployed signers do not normalise, so neither form is refused. */
 static void
 ecdsa_takes_both_halves_of_s(void **state)
@@ -406,7 +443,7 @@ ecdsa_refuses_zero_signatures(void **state)
 static void
 other_curves_are_unsupported(void **state)
 {
-	static const char *const groups[] = {"P-384", "P-521", "P-224", "secp256k1"};
+	static const char *const groups[] = {"P-521", "P-224", "secp256k1", "brainpoolP384r1"};
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -627,7 +664,7 @@ static void
 unknown_key_types_are_unsupported(void **state)
 {
 	static const char *const names[] = {
-		"", "rs", "rsaa", "ed448", "ed25519 ", "dsa", "sm2", "ecdsa-sha2-nistp384"};
+		"", "rs", "rsaa", "ed448", "ed25519 ", "dsa", "sm2", "ecdsa-sha2-nistp521"};
 	struct upt_public_key *key;
 
 	(void)state;
@@ -696,6 +733,7 @@ main(void)
 		cmocka_unit_test(rsa_refuses_sizes_and_exponents_outside_the_rules),
 		cmocka_unit_test(rsa_key_restricted_to_pss_is_unsupported),
 		cmocka_unit_test(ecdsa_takes_its_two_methods_and_refuses_damage),
+		cmocka_unit_test(ecdsa_p384_has_a_name_and_a_method_of_its_own),
 		cmocka_unit_test(ecdsa_takes_both_halves_of_s),
 		cmocka_unit_test(ecdsa_refuses_zero_signatures),
 		cmocka_unit_test(other_curves_are_unsupported),
