@@ -351,6 +351,22 @@ prepare_finishes_what_was_cut_short(void **state)
 }
 
 static void
+a_commit_that_is_there_in_part_is_completed(void **state)
+{
+	struct ostree_world *w = *state;
+	char repo[PATH_MAX + 32];
+	bool needs_reboot = true;
+
+	/* its object is in the repository and half of its files are not */
+	snprintf(repo, sizeof(repo), "--repo=%s/ostree/repo", w->sysroot);
+	run(w->log, (const char *const[]){"ostree", repo, "pull", "--subpath=/usr/etc", "updates",
+			    w->commit[2], NULL});
+	CHECK_CODE(install(w, 2, &needs_reboot), UPT_E_NOT_FOUND);
+	assert_false(needs_reboot);
+	update_to(w, 2);
+}
+
+static void
 prepare_needs_no_remote_when_the_commit_is_there(void **state)
 {
 	struct ostree_world *w = *state;
@@ -746,6 +762,7 @@ main(void)
 		CASE(prepare_checks_every_listed_hash_and_the_length),
 		CASE(prepare_refuses_a_changed_object),
 		CASE(prepare_finishes_what_was_cut_short),
+		CASE(a_commit_that_is_there_in_part_is_completed),
 		CASE(prepare_needs_no_remote_when_the_commit_is_there),
 		CASE(prepare_refuses_addresses_that_are_not_http),
 		CASE(a_silent_server_is_too_slow),
