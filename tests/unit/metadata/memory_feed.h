@@ -8,7 +8,7 @@
 #include "metadata/refresh.h"
 #include "world.h"
 
-#define MAX_FILES 64
+#define MAX_FILES 96
 #define LOG_SIZE 4096
 
 struct memory_file {
