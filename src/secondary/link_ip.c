@@ -361,9 +361,14 @@ stream(struct call *call, const struct upt_install_job *job, uint64_t offset,
 	while (offset < p.total && !upt_conn_readable(&call->conn)) {
 		uint64_t left = p.total - offset;
 		size_t n = left < UPT_WIRE_CHUNK_BYTES ? (size_t)left : UPT_WIRE_CHUNK_BYTES;
+		enum upt_code code;
 
 		UPT_TRY(tell(&p, job->image->name, offset, err));
-		UPT_TRY(send_chunk(call, job->image_fd, offset, n, err));
+		code = send_chunk(call, job->image_fd, offset, n, err);
+		/* It may have closed after a word that says why. */
+		if (code == UPT_E_NETWORK && upt_conn_readable(&call->conn))
+			break;
+		UPT_TRY(code);
 		offset += n;
 	}
 	call->conn.end_ms = 0;

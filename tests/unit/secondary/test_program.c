@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -83,6 +84,7 @@ spawn(const struct world *w, const char *const *args)
 	if (pid == 0) {
 		int out = open(path_in(w, "out"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
 		int err = open(path_in(w, "err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
 		dup2(out, 1);
 		dup2(err, 2);
 		execv(argv[0], (char *const *)(uintptr_t)argv);

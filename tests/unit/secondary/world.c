@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -375,6 +376,7 @@ world_clear(struct world *w)
 	upt_private_key_free(&w->delegate);
 	upt_buf_clear(&w->content);
 	nftw(w->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	w->dir[0] = '\0';
 }
 
 static enum upt_code
@@ -447,6 +449,8 @@ agent_process(const struct world *w, int port_fd)
 	unsigned port;
 	int stop_fd;
 
+	/* No test that fails or dies leaves an agent behind. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	world_kill_at = w->kill_at;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
