@@ -55,6 +55,20 @@ read_candidate(
 	return UPT_OK;
 }
 
+/* A name that cannot be published would stop every later publication. */
+static enum upt_code
+check_names(const struct candidate *c, struct upt_err *err)
+{
+	const cJSON *delegations = cJSON_GetObjectItemCaseSensitive(c->payload, "delegations");
+	const cJSON *entry;
+
+	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(delegations, "roles"))
+		UPT_TRY(repo_check_role_name(repo_json_text(entry, "name"), err));
+	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(c->payload, "targets"))
+		UPT_TRY(repo_check_target_name(entry->string, err));
+	return UPT_OK;
+}
+
 static enum upt_code
 check_version(const struct repo *repo, const struct repo_role *role, const struct candidate *c,
 	struct upt_err *err)
@@ -167,6 +181,7 @@ import(struct repo *repo, struct repo_role *role, const char *path, const char *
 		return upt_fail(err, UPT_E_USAGE,
 			"a %s follows from the rest: \"publish\" signs it here", role->name);
 	UPT_TRY(read_candidate(path, role, &c, err));
+	UPT_TRY(check_names(&c, err));
 	UPT_TRY(check_version(repo, role, &c, err));
 	UPT_TRY(check_signatures(repo, role, &c, err));
 	UPT_TRY(take_over(role, &c, err));

@@ -1,15 +1,9 @@
-#include "repo/cli.h"
-
-#include <ctype.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include "authoring/authoring.h"
-#include "base/file.h"
 #include "imagerepo/imagerepo.h"
 #include "json/json.h"
-#include "metadata/limits.h"
 #include "repo/images.h"
 #include "repo/signing.h"
+#include "repo/target_input.h"
 
 /* clang-format off */
 static const char help[] =
@@ -43,17 +37,6 @@ enum {
 	OPT_SHA512,
 	OPT_LENGTH,
 	OPT_MANY
-};
-
-#define LIST_MAX_BYTES ((size_t)512 << 20)
-#define CUSTOM_MAX_BYTES ((size_t)1 << 20)
-#define LINE_MAX_BYTES 1024
-
-struct add_options {
-	const char *name, *format, *counter, *uri, *custom, *sha256, *sha512, *length, *many, *role;
-	struct cli_list hardware, ecus;
-	const char *file;
-	uint64_t release_counter;
 };
 
 static void
@@ -173,211 +156,6 @@ read_options(struct cli *cli, int argc, char **argv, struct add_options *o, stru
 	return check_sources(o, err);
 }
 
-/* ---- custom ---- */
-static enum upt_code
-parse_custom(const char *text, cJSON **out, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf file = {0};
-	const char *p = text;
-
-	while (isspace((unsigned char)*p))
-		p++;
-	if (*p != '{') {
-		UPT_TRY(upt_file_read(AT_FDCWD, text, CUSTOM_MAX_BYTES, &file, err));
-		p = (const char *)file.data;
-	}
-	*out = cJSON_ParseWithOpts(p, NULL, true);
-	if (cJSON_IsObject(*out))
-		return UPT_OK;
-	repo_json_clear(out);
-	return upt_fail(err, UPT_E_USAGE, "--custom %.80s is no JSON object", text);
-}
-
-/* value is taken over; NULL is no memory. */
-static enum upt_code
-set_member(cJSON *object, const char *name, cJSON *value, struct upt_err *err)
-{
-	if (value == NULL)
-		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for custom");
-	cJSON_DeleteItemFromObjectCaseSensitive(object, name);
-	if (cJSON_AddItemToObject(object, name, value))
-		return UPT_OK;
-	cJSON_Delete(value);
-	return upt_fail(err, UPT_E_NO_MEMORY, "no memory for custom");
-}
-
-static enum upt_code
-set_ecus(cJSON *custom, const struct cli_list *ecus, struct upt_err *err)
-{
-	cJSON *object = cJSON_CreateObject();
-
-	UPT_TRY(set_member(custom, "ecuIdentifiers", object, err));
-	for (size_t i = 0; i < ecus->n; i++) {
-		const char *equals = strchr(ecus->items[i], '=');
-		char serial[UPT_ECU_SERIAL_MAX + 1];
-		cJSON *ecu = cJSON_CreateObject();
-		snprintf(serial, sizeof(serial), "%.*s", (int)(equals - ecus->items[i]),
-			ecus->items[i]);
-		UPT_TRY(set_member(object, serial, ecu, err));
-		UPT_TRY(set_member(ecu, "hardwareId", cJSON_CreateString(equals + 1), err));
-	}
-	return UPT_OK;
-}
-
-static enum upt_code
-fill_custom(cJSON *custom, const struct add_options *o, struct upt_err *err)
-{
-	if (o->hardware.n > 0)
-		UPT_TRY(set_member(custom, "hardwareIds",
-			cJSON_CreateStringArray(o->hardware.items, (int)o->hardware.n), err));
-	if (o->format != NULL)
-		UPT_TRY(set_member(custom, "targetFormat", cJSON_CreateString(o->format), err));
-	if (o->uri != NULL)
-		UPT_TRY(set_member(custom, "uri", cJSON_CreateString(o->uri), err));
-	return o->ecus.n == 0 ? UPT_OK : set_ecus(custom, &o->ecus, err);
-}
-
-/* *out is NULL when there is nothing to say. */
-static enum upt_code
-make_custom(const struct add_options *o, cJSON **out, struct upt_err *err)
-{
-	upt_cleanup(repo_json_clear) cJSON *custom = NULL;
-
-	*out = NULL;
-	if (o->custom != NULL)
-		UPT_TRY(parse_custom(o->custom, &custom, err));
-	else
-		custom = cJSON_CreateObject();
-	if (custom == NULL)
-		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for custom");
-	UPT_TRY(fill_custom(custom, o, err));
-	if (custom->child == NULL)
-		return UPT_OK;
-	*out = custom;
-	custom = NULL;
-	return UPT_OK;
-}
-
-/* ---- images ---- */
-struct image_list {
-	struct upt_image *items;
-	size_t n, cap;
-};
-
-static void
-image_list_clear(struct image_list *list)
-{
-	free(list->items);
-}
-
-static enum upt_code
-new_image(struct image_list *list, const char *name, const struct add_options *o,
-	struct upt_image **out, struct upt_err *err)
-{
-	*out = NULL;
-	UPT_TRY(repo_check_target_name(name, err));
-	if (list->n == UPT_MAX_TARGETS)
-		return upt_fail(err, UPT_E_TOO_LARGE, "more than %d targets", UPT_MAX_TARGETS);
-	if (list->n == list->cap) {
-		size_t cap = list->cap * 2 + 1;
-		struct upt_image *grown = realloc(list->items, cap * sizeof(*grown));
-		if (grown == NULL)
-			return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu targets", cap);
-		list->items = grown;
-		list->cap = cap;
-	}
-	*out = &list->items[list->n++];
-	**out = (struct upt_image){
-		.has_release_counter = o->counter != NULL, .release_counter = o->release_counter};
-	snprintf((*out)->name, sizeof((*out)->name), "%s", name);
-	return UPT_OK;
-}
-
-static enum upt_code
-add_digest(struct upt_image *image, enum upt_hash_alg alg, const char *hex, struct upt_err *err)
-{
-	if (!upt_digest_parse(alg, upt_span_str(hex), &image->digests[image->n_digests]))
-		return upt_fail(err, UPT_E_USAGE, "%.140s is no %s in hex (%zu digits)", hex,
-			upt_hash_name(alg), 2 * upt_hash_bytes(alg));
-	image->n_digests++;
-	return UPT_OK;
-}
-
-static enum upt_code
-describe(struct upt_image *image, const struct add_options *o, struct upt_err *err)
-{
-	UPT_TRY(add_digest(image, UPT_HASH_SHA256, o->sha256, err));
-	if (o->sha512 != NULL)
-		UPT_TRY(add_digest(image, UPT_HASH_SHA512, o->sha512, err));
-	if (o->length == NULL)
-		return UPT_OK;
-	return cli_number(
-		o->length, "--length", 0, UPT_JSON_MAX_INTEGER, &image->length_bytes, err);
-}
-
-static enum upt_code
-add_line(struct image_list *list, char *line, const struct add_options *o, struct upt_err *err)
-{
-	char *hash = strchr(line, '\t');
-	char *length = hash == NULL ? NULL : strchr(hash + 1, '\t');
-	struct upt_image *image;
-
-	if (length == NULL)
-		return upt_fail(err, UPT_E_USAGE, "not NAME<tab>SHA256<tab>LENGTH");
-	*hash++ = '\0';
-	*length++ = '\0';
-	UPT_TRY(new_image(list, line, o, &image, err));
-	UPT_TRY(add_digest(image, UPT_HASH_SHA256, hash, err));
-	return cli_number(length, "length", 0, UPT_JSON_MAX_INTEGER, &image->length_bytes, err);
-}
-
-static enum upt_code
-read_stdin(struct upt_buf *out, struct upt_err *err)
-{
-	while (true) {
-		size_t n;
-		UPT_TRY(upt_buf_reserve(out, (size_t)1 << 16, err));
-		n = fread(out->data + out->len, 1, (size_t)1 << 16, stdin);
-		out->len += n;
-		out->data[out->len] = 0;
-		if (n == 0 && ferror(stdin))
-			return upt_fail(err, UPT_E_IO, "cannot read stdin");
-		if (n == 0)
-			return UPT_OK;
-		if (out->len > LIST_MAX_BYTES)
-			return upt_fail(
-				err, UPT_E_TOO_LARGE, "a list above %zu bytes", LIST_MAX_BYTES);
-	}
-}
-
-static enum upt_code
-read_list(struct image_list *list, const struct add_options *o, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
-	size_t number = 1;
-
-	if (strcmp(o->many, "-") == 0)
-		UPT_TRY(read_stdin(&text, err));
-	else
-		UPT_TRY(upt_file_read(AT_FDCWD, o->many, LIST_MAX_BYTES, &text, err));
-	/* Behind a NUL, targets would be left out without a word. */
-	if (text.len > 0 && memchr(text.data, 0, text.len) != NULL)
-		return upt_fail(err, UPT_E_USAGE, "%s holds a NUL byte", o->many);
-	for (char *line = (char *)text.data; line != NULL && *line != '\0'; number++) {
-		char *end = strchr(line, '\n');
-		enum upt_code code;
-		if (end != NULL)
-			*end = '\0';
-		code = strlen(line) > LINE_MAX_BYTES
-			       ? upt_fail(err, UPT_E_USAGE, "line of %zu bytes", strlen(line))
-			       : add_line(list, line, o, err);
-		if (code != UPT_OK)
-			return upt_wrap(err, code, "%s:%zu", o->many, number);
-		line = end == NULL ? NULL : end + 1;
-	}
-	return UPT_OK;
-}
-
 /* ---- adding ---- */
 /*
  * A client looks into a delegated role only for names that a path of the delegation matches. Counts
@@ -422,21 +200,6 @@ check_all_paths(const struct cli *cli, const struct repo_role *role, const struc
 	return UPT_OK;
 }
 
-/* Every image gets a copy of the same custom object, or none. */
-static enum upt_code
-make_customs(const struct add_options *o, size_t n, cJSON **customs, struct upt_err *err)
-{
-	upt_cleanup(repo_json_clear) cJSON *custom = NULL;
-
-	UPT_TRY(make_custom(o, &custom, err));
-	for (size_t i = 0; custom != NULL && i < n; i++) {
-		customs[i] = cJSON_Duplicate(custom, true);
-		if (customs[i] == NULL)
-			return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu targets", n);
-	}
-	return UPT_OK;
-}
-
 static enum upt_code
 add_images(struct repo_role *role, const struct image_list *list, const struct add_options *o,
 	struct upt_err *err)
@@ -447,7 +210,7 @@ add_images(struct repo_role *role, const struct image_list *list, const struct a
 
 	if (customs == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu targets", list->n);
-	code = make_customs(o, list->n, customs, err);
+	code = target_input_customs(o, list->n, customs, err);
 	if (code == UPT_OK)
 		code = repo_role_edit(role, &payload, err);
 	if (code != UPT_OK) {
@@ -474,13 +237,14 @@ find_images(const struct cli *cli, const struct repo *repo, const struct repo_ro
 	struct upt_image *image;
 
 	if (o->many != NULL) {
-		UPT_TRY(read_list(list, o, err));
+		UPT_TRY(target_input_read_list(list, o, err));
 		return check_all_paths(cli, role, list, err);
 	}
-	UPT_TRY(new_image(list, o->name != NULL ? o->name : default_name(o->file), o, &image, err));
+	UPT_TRY(target_input_new(
+		list, o->name != NULL ? o->name : default_name(o->file), o, &image, err));
 	UPT_TRY(check_all_paths(cli, role, list, err));
 	if (o->file == NULL)
-		return describe(image, o, err);
+		return target_input_describe(image, o, err);
 	return repo_image_import(repo, o->file, image, err);
 }
 

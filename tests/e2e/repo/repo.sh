@@ -438,6 +438,12 @@ mv "sup/public/targets/lidar/$sha256.1.bin.new" "sup/public/targets/lidar/$sha25
 ok "the supplier signs again" "$repo" -C sup sign targets
 refuses "an image that is another" 20 "is not the image" R import lidar sup/metadata/targets.json --images sup/public/targets
 ok "without its images" R import lidar sup/metadata/targets.json
+for change in '.targets["../../evil"] = .targets["lidar/1.bin"]' \
+	'.delegations = {"keys": {}, "roles": [{"name": "9.root", "keyids": ["k"], "threshold": 1, "paths": ["*"], "terminating": false}]}'; do
+	jq -c ".signed |= ($change | .version += 1)" sup/metadata/targets.json >evil.json
+	ok "a hostile supplier signs" "$repo" cosign evil.json sup/keys/targets-1.pem
+	refuses "its names are refused: $change" 2 "name" R import lidar evil.json
+done
 refuses "a snapshot is not imported" 2 "follows from the rest" R import snapshot w/metadata/snapshot.json
 
 mv w/keys/root-[0-9]*.pem safe/
