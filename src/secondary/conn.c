@@ -43,8 +43,7 @@ deadline(const struct upt_conn *conn, uint64_t extra_ms)
 	return conn->end_ms != 0 && conn->end_ms < at ? conn->end_ms : at;
 }
 
-/* UPT_OK when the socket is ready for events; UPT_E_TOO_SLOW at the deadline (the caller words it).
- */
+/* UPT_OK when the socket is ready; UPT_E_TOO_SLOW at the deadline (the caller words it). */
 static enum upt_code
 wait_for(const struct upt_conn *conn, short events, int64_t until_ms, struct upt_err *err)
 {

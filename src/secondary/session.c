@@ -144,8 +144,7 @@ ask_for(struct upt_session *s, enum upt_repo repo, const char *file_name, size_t
 	return upt_wire_parse_file(upt_buf_span(&s->frame), file, err);
 }
 
-/* What went wrong with the connection: no verdict can follow. A crawling peer is still an attack.
- */
+/* The connection is of no more use: no verdict can follow. */
 static enum upt_code
 give_up(struct upt_session *s, enum upt_code code)
 {

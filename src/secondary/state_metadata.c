@@ -123,8 +123,7 @@ ends_with(const char *name, const char *end)
 	return a >= b && strcmp(name + a - b, end) == 0;
 }
 
-/* A document of another epoch, a root beyond the trusted one, or a temporary that a power cut left.
- */
+/* A document of another epoch, a root beyond the trusted one, or what a power cut left. */
 static bool
 is_rubbish(const struct upt_state_repo *r, const char *name)
 {

@@ -133,8 +133,7 @@ empty_assignment_verifies(void **state)
 	world_stop(w);
 }
 
-/* ---- attacks on metadata: each refused by its name, nothing lost, the next good update works ----
- */
+/* ---- attacks on metadata: refused by name, nothing lost, the next good update works ---- */
 
 static void
 assert_refused(struct world *w, enum upt_code expected, enum upt_repo repo, const char *attack)
@@ -670,8 +669,7 @@ delegated_role_vouches(void **state)
 		cJSON_Delete(payload);
 		world_serve(&w->image, "2.supplier.json", upt_buf_span(&forged));
 	}
-	/* Its length is the listed one's, or its hash is not: mix-and-match before the signature.
-	 */
+	/* Not what the snapshot lists: mix-and-match, before its signature matters. */
 	assert_code(world_verify(w, &err), UPT_E_HASH_MISMATCH);
 	assert_int_equal(err.repo, UPT_REPO_IMAGE);
 	world_publish(w);
@@ -750,8 +748,6 @@ static void
 refuses_root_by_strangers(void **state)
 {
 	struct world *w = *state;
-	struct upt_err err = {0};
-	upt_cleanup(upt_buf_clear) struct upt_buf good = {0};
 	const bool root[UPT_N_ROLES] = {true, false, false, false};
 	const struct upt_buf *served;
 	struct world other;
@@ -768,8 +764,6 @@ refuses_root_by_strangers(void **state)
 	world_update(w);
 	world_stop(w);
 	world_clear(&other);
-	(void)err;
-	(void)good;
 }
 
 /* A file beside the state is no way to exchange the roots. */

@@ -66,8 +66,7 @@ cut_and_recover(struct world *w, int n, void (*prepare)(struct world *w))
 	assert_true(holds_old_or_new(w));
 	w->kill_at = 0;
 	world_start(w);
-	/* The new file has its name at once, from the books and not from the update's repetition.
-	 */
+	/* The new file has its name at once, and not from the repetition only. */
 	world_report(w, &report);
 	if (world_installed_is(w, upt_buf_span(&w->content)))
 		assert_true(upt_image_same(&report.installed, &w->image_says));
