@@ -218,6 +218,8 @@ install_is_idempotent(void **state)
 	update_to(w, 2);
 	assert_boots(w, "2 1");
 	assert_runs(w, 1);
+	/* the deployment that was there, not a second one of the same commit */
+	assert_true(file_exists(in_deployment(w, 2, "usr")));
 	reboot(w);
 	CHECK_OK(install(w, 2, &needs_reboot));
 	assert_false(needs_reboot);
@@ -241,7 +243,12 @@ what_runs_survives_several_installations_without_a_reboot(void **state)
 	assert_boots(w, "1");
 	assert_runs(w, 1);
 	assert_done(w, 1, true);
+	/* the command line means nothing any more in this boot: what runs must stay remembered */
+	assert_runs(w, 1);
 	reboot(w);
+	assert_runs(w, 1);
+	assert_done(w, 1, true);
+	assert_false(file_exists(w->state));
 	assert_runs(w, 1);
 }
 
@@ -628,8 +635,14 @@ the_command_line_cannot_lie(void **state)
 			w->installer->ops->current(w->installer, &found, &w->err), UPT_E_INSTALL);
 		assert_int_equal(found.n_digests, 0);
 	}
+	/* the truth, said twice: which of the two the boot took nobody can tell */
 	file_write(w->cmdline, upt_buf_span(&truth));
 	assert_runs(w, 1);
+	truth.data[truth.len - 1] = ' ';
+	CHECK_OK(upt_buf_append(&truth, " ostree=/lie", 12, &w->err));
+	file_write(w->cmdline, upt_buf_span(&truth));
+	CHECK_CODE(w->installer->ops->current(w->installer, &found, &w->err), UPT_E_INSTALL);
+	assert_non_null(strstr(w->err.message, "two deployments"));
 }
 
 static void

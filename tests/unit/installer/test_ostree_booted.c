@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <cmocka.h>
 
 #include "support.h"
@@ -47,6 +48,42 @@ assert_runs(struct world *w, const char *name)
 	assert_true(upt_digest_equal(&found.digests[0], &expected.digests[0]));
 }
 
+/* Another process of the system: it waits for a byte and says then whether /sysroot is read-only
+ * for it. */
+static pid_t
+start_bystander(int *fd)
+{
+	int fds[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(fds[1]);
+		if (read(fds[0], &byte, 1) != 1)
+			_exit(2);
+		_exit(open("/sysroot/x", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0 && errno == EROFS
+				? 0
+				: 1);
+	}
+	close(fds[0]);
+	*fd = fds[1];
+	return pid;
+}
+
+static void
+assert_still_read_only(pid_t bystander, int fd)
+{
+	int status = -1;
+
+	assert_int_equal(write(fd, "?", 1), 1);
+	assert_int_equal(waitpid(bystander, &status, 0), bystander);
+	assert_int_equal(status, 0);
+	close(fd);
+}
+
 static void
 an_update_and_its_undoing_in_a_booted_system(void **state)
 {
@@ -63,7 +100,11 @@ an_update_and_its_undoing_in_a_booted_system(void **state)
 	struct upt_install_job job = {.image = &two, .format = "OSTREE", .image_fd = -1};
 	bool needs_reboot = false, done = true;
 
+	pid_t bystander;
+	int fd = -1;
+
 	(void)state;
+	bystander = start_bystander(&fd);
 	/* the world is what it claims to be */
 	assert_int_equal(open("/sysroot/x", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), -1);
 	assert_int_equal(errno, EROFS);
@@ -75,6 +116,7 @@ an_update_and_its_undoing_in_a_booted_system(void **state)
 	assert_runs(w, "OSTREE_V1");
 	CHECK_OK(w->installer->ops->finalize(w->installer, &two, &done, &w->err));
 	assert_false(done);
+	assert_still_read_only(bystander, fd);
 	/* libostree's word, not the record's: without it the truth is the same */
 	assert_int_equal(unlink("/tmp/state"), 0);
 	assert_runs(w, "OSTREE_V1");
