@@ -94,7 +94,8 @@ struct upt_ostree_installer_config {
 	unsigned min_speed_window_s; /* ... [30]: below it is UPT_E_TOO_SLOW */
 	const char *pull_program;    /* [uptane-ostree-pull beside this program, else in libexec/uptaned] */
 };
-/* UPT_E_CONFIG naming the setting; UPT_E_UNSUPPORTED for a key in hardware (pkcs11:) without remote. */
+/* UPT_E_CONFIG naming the setting; UPT_E_UNSUPPORTED for a key in hardware (pkcs11:) without remote,
+ * and in a build without OSTree. */
 UPT_NODISCARD enum upt_code upt_ostree_installer_new(const struct upt_ostree_installer_config *config,
 	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
 

@@ -253,6 +253,26 @@ what_runs_survives_several_installations_without_a_reboot(void **state)
 }
 
 static void
+what_runs_stays_remembered_when_its_links_are_gone(void **state)
+{
+	struct ostree_world *w = *state;
+	bool needs_reboot = true;
+
+	update_to(w, 2);
+	reboot(w);
+	assert_done(w, 2, true);
+	update_to(w, 3);
+	CHECK_OK(rollback(w, &needs_reboot));
+	assert_false(needs_reboot);
+	/* the links that this boot's command line names do not exist any more */
+	assert_done(w, 2, true);
+	assert_runs(w, 2);
+	assert_done(w, 2, true);
+	reboot(w);
+	assert_runs(w, 2);
+}
+
+static void
 install_needs_a_prepared_commit(void **state)
 {
 	struct ostree_world *w = *state;
@@ -769,6 +789,7 @@ main(void)
 		CASE(install_keeps_kernel_arguments_and_etc),
 		CASE(install_is_idempotent),
 		CASE(what_runs_survives_several_installations_without_a_reboot),
+		CASE(what_runs_stays_remembered_when_its_links_are_gone),
 		CASE(install_needs_a_prepared_commit),
 		CASE(prepare_refuses_a_commit_that_the_remote_lacks),
 		CASE(prepare_refuses_a_target_without_sha256),
