@@ -14,6 +14,7 @@ struct walk {
 	 */
 	const char *path[64];
 	unsigned depth;
+	const char **visited; /* n_visited of at most limits.max_delegations */
 	struct upt_target *out;
 	bool found;
 	bool terminated;
@@ -56,6 +57,21 @@ on_path(const struct walk *walk, const char *role)
 	return false;
 }
 
+/* Plain TUF skips what it has visited. The Standard has each path to a role checked by its own
+ * keys.
+ */
+static bool
+is_skipped(const struct walk *walk, const char *role)
+{
+	if (!upt_trusted_set_policy(walk->set)->visit_roles_once)
+		return on_path(walk, role);
+	for (unsigned i = 0; i < walk->n_visited; i++) {
+		if (strcmp(walk->visited[i], role) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum upt_code
 check_limits(const struct walk *walk, const char *role, struct upt_err *err)
 {
@@ -93,9 +109,9 @@ search_role(struct walk *walk, const struct upt_metadata *role, struct upt_err *
 		/* Step 10.5 */
 		if (!lists_hardware(d, walk->search->hardware_id) || !lists_path(walk, d))
 			continue;
-		if (!on_path(walk, d->name)) {
+		if (!is_skipped(walk, d->name)) {
 			UPT_TRY(check_limits(walk, d->name, err));
-			walk->n_visited++;
+			walk->visited[walk->n_visited++] = d->name;
 			/* Step 10.2: a role that cannot be had or verified ends the search; going
 			 * on would let whoever withholds it hand the name to a role of lower
 			 * priority. */
@@ -128,6 +144,10 @@ upt_imagerepo_find(struct upt_trusted_set *set, const struct upt_search *search,
 	*out = (struct upt_target){.format = ""};
 	if (top == NULL)
 		return upt_fail(err, UPT_E_INTERNAL, "search before current targets");
+	walk.visited = upt_arena_alloc(arena,
+		upt_trusted_set_policy(set)->limits.max_delegations + 1, sizeof(*walk.visited));
+	if (walk.visited == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a search");
 	UPT_TRY(upt_hash_span(UPT_HASH_SHA256, upt_span_str(name), &hash, err));
 	upt_hex_encode(upt_span(hash.bytes, hash.len), walk.name_hash);
 	if (err != NULL)

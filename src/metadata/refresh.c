@@ -75,12 +75,13 @@ static enum upt_code
 refresh_root(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t now, bool *changed,
 	struct upt_err *err)
 {
-	unsigned max = upt_trusted_set_policy(set)->limits.max_root_steps;
+	const struct upt_trust_policy *policy = upt_trusted_set_policy(set);
+	unsigned max = policy->limits.max_root_steps;
 	bool done = false;
 
 	/* Steps 6.1 to 6.5; each accepted root is stored, so that the next cycle goes on from it.
 	 */
-	for (unsigned i = 0; !done; i++) {
+	for (unsigned i = 0; !done && (i < max || !policy->go_on_after_max_root_steps); i++) {
 		UPT_TRY(step_root(set, feed, i < max, &done, err));
 		*changed = *changed || !done;
 	}
@@ -126,12 +127,16 @@ refresh_timestamp(
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 	const struct upt_metadata *held;
+	uint64_t version;
 	bool same;
 
 	UPT_TRY(fetch_needed(set, feed, UPT_ROLE_TIMESTAMP, NULL, &bytes, err));
 	held = upt_trusted_set_held(set, UPT_ROLE_TIMESTAMP);
+	version = held != NULL ? held->version : 0;
 	same = held != NULL && upt_span_equal(upt_buf_span(&held->bytes), upt_buf_span(&bytes));
 	UPT_TRY(upt_trusted_set_update_timestamp(set, &bytes, now, err));
+	same = same || (upt_trusted_set_policy(set)->keep_equal_timestamp &&
+			       upt_trusted_set_held(set, UPT_ROLE_TIMESTAMP)->version == version);
 	/* A poll with nothing new writes nothing: flash wears out over fifteen years. */
 	return same ? UPT_OK : save(set, feed, UPT_ROLE_TIMESTAMP, err);
 }

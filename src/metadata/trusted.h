@@ -35,6 +35,8 @@ struct upt_trusted_set {
 /* Frees what is held of a role. */
 void upt_trusted_drop(struct upt_trusted_set *set, enum upt_role role);
 void upt_trusted_drop_delegated(struct upt_trusted_set *set);
+/* What depends on the role is no longer current. */
+void upt_trusted_outdate_below(struct upt_trusted_set *set, enum upt_role role);
 /* Takes *doc over; what depends on the role is no longer current. */
 void upt_trusted_replace(
 	struct upt_trusted_set *set, enum upt_role role, struct upt_metadata **doc, bool current);

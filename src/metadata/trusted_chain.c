@@ -34,19 +34,41 @@ check_timestamp(const struct upt_trusted_set *set, const struct upt_metadata *do
 	return upt_trusted_check_expiry(set, doc, now, err);
 }
 
+/*
+ * Plain TUF: one version has one content, so the held one, which was seen first, stays. The new one
+ * must be signed all the same, and the held one still be valid: else it would freeze the client.
+ */
+static enum upt_code
+keep_timestamp(struct upt_trusted_set *set, const struct upt_metadata *doc, int64_t now,
+	struct upt_err *err)
+{
+	struct upt_trusted *held = &set->roles[UPT_ROLE_TIMESTAMP];
+
+	UPT_TRY(upt_trusted_check_signatures(set, root_of(set), doc, err));
+	UPT_TRY(upt_trusted_check_expiry(set, held->doc, now, err));
+	held->current = true;
+	upt_trusted_outdate_below(set, UPT_ROLE_TIMESTAMP);
+	return UPT_OK;
+}
+
 enum upt_code
 upt_trusted_set_update_timestamp(
 	struct upt_trusted_set *set, struct upt_buf *bytes, int64_t now, struct upt_err *err)
 {
 	upt_cleanup(upt_metadata_free) struct upt_metadata *doc = NULL;
+	const struct upt_metadata *held = set->roles[UPT_ROLE_TIMESTAMP].doc;
 	enum upt_code code;
+	bool keep;
 
 	if (!set->roles[UPT_ROLE_ROOT].current)
 		return upt_fail(err, UPT_E_INTERNAL, "timestamp before a current root");
 	UPT_TRY(upt_trusted_parse(set, UPT_ROLE_TIMESTAMP, "timestamp", bytes, &doc, err));
-	code = check_timestamp(set, doc, now, err);
+	keep = set->policy.keep_equal_timestamp && held != NULL && held->version == doc->version;
+	code = keep ? keep_timestamp(set, doc, now, err) : check_timestamp(set, doc, now, err);
 	if (code != UPT_OK)
 		return upt_trusted_give_back(set, doc, bytes, code, err);
+	if (keep)
+		return UPT_OK;
 	upt_trusted_replace(set, UPT_ROLE_TIMESTAMP, &doc, true);
 	return UPT_OK;
 }
@@ -111,10 +133,12 @@ upt_trusted_set_confirm_snapshot(struct upt_trusted_set *set, int64_t now)
 	const struct upt_trusted *timestamp = &set->roles[UPT_ROLE_TIMESTAMP];
 	struct upt_err ignored = {0};
 
-	/* Without a listed hash, an equal version proves nothing about equal content. Its
-	 * signatures were checked when it was restored, and again by every root that came since. */
+	/* Without a listed hash, an equal version proves nothing about equal content (plain TUF
+	 * takes it as a proof). Its signatures were checked when it was restored, and again by
+	 * every root that came since. */
 	if (snapshot->doc == NULL || !timestamp->current ||
-		timestamp->doc->timestamp.snapshot.n_digests == 0)
+		(timestamp->doc->timestamp.snapshot.n_digests == 0 &&
+			!set->policy.equal_version_is_current))
 		return false;
 	if (upt_trusted_check_listed(
 		    set, &timestamp->doc->timestamp.snapshot, snapshot->doc, &ignored) != UPT_OK ||
@@ -194,7 +218,7 @@ upt_trusted_set_confirm_targets(struct upt_trusted_set *set, int64_t now)
 	if (targets->doc == NULL || upt_trusted_set_targets_only(set) || !ready_for_targets(set))
 		return false;
 	listed = upt_snapshot_find(&set->roles[UPT_ROLE_SNAPSHOT].doc->snapshot, "targets.json");
-	if (listed == NULL || listed->n_digests == 0 ||
+	if (listed == NULL || (listed->n_digests == 0 && !set->policy.equal_version_is_current) ||
 		check_targets(set, targets->doc, now, &ignored) != UPT_OK)
 		return false;
 	targets->current = true;

@@ -31,16 +31,16 @@ upt_trusted_set_fetch_limit(const struct upt_trusted_set *set, enum upt_role rol
 	return limit;
 }
 
-/* Everything but unreserved characters: a role called "../../x" stays one harmless path component.
- */
+/* Everything but unreserved characters: a role called "../../x" stays one harmless path component,
+ * also where a leading dot is plain: what follows makes it longer than "..". */
 static enum upt_code
-append_encoded(struct upt_buf *out, const char *name, struct upt_err *err)
+append_encoded(struct upt_buf *out, const char *name, bool plain_dot, struct upt_err *err)
 {
 	for (const char *p = name; *p != '\0'; p++) {
 		unsigned char c = (unsigned char)*p;
 		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 			     (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~' ||
-			     (c == '.' && p != name);
+			     (c == '.' && (plain_dot || p != name));
 
 		if (plain)
 			UPT_TRY(upt_buf_append(out, p, 1, err));
@@ -66,6 +66,7 @@ upt_trusted_set_file_name(const struct upt_trusted_set *set, enum upt_role role,
 		UPT_TRY(upt_buf_printf(out, err, "delegations/"));
 	if (versioned && listed != NULL)
 		UPT_TRY(upt_buf_printf(out, err, "%llu.", (unsigned long long)listed->version));
-	UPT_TRY(append_encoded(out, name != NULL ? name : upt_role_name(role), err));
+	UPT_TRY(append_encoded(out, name != NULL ? name : upt_role_name(role),
+		set->policy.plain_leading_dot, err));
 	return upt_buf_printf(out, err, ".json");
 }

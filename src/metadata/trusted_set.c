@@ -48,6 +48,14 @@ upt_trusted_set_free(struct upt_trusted_set **set)
 }
 
 void
+upt_trusted_outdate_below(struct upt_trusted_set *set, enum upt_role role)
+{
+	for (int later = (int)role + 1; later < UPT_N_ROLES; later++)
+		set->roles[later].current = false;
+	upt_trusted_drop_delegated(set);
+}
+
+void
 upt_trusted_replace(
 	struct upt_trusted_set *set, enum upt_role role, struct upt_metadata **doc, bool current)
 {
@@ -55,9 +63,7 @@ upt_trusted_replace(
 	set->roles[role].doc = *doc;
 	set->roles[role].current = current;
 	*doc = NULL;
-	for (int later = (int)role + 1; later < UPT_N_ROLES; later++)
-		set->roles[later].current = false;
-	upt_trusted_drop_delegated(set);
+	upt_trusted_outdate_below(set, role);
 }
 
 size_t
@@ -159,6 +165,9 @@ upt_trusted_check_not_older(const struct upt_trusted_set *set, const struct upt_
 	char what[UPT_TRUSTED_WHAT_SIZE];
 
 	if (previous == NULL || doc->version >= previous->version)
+		return UPT_OK;
+	if (doc->role == UPT_ROLE_TARGETS && set->policy.targets_bound_by_snapshot &&
+		!upt_trusted_set_targets_only(set))
 		return UPT_OK;
 	return upt_fail(err, UPT_E_ROLLBACK, "%s after v%llu", upt_trusted_describe(set, doc, what),
 		(unsigned long long)previous->version);

@@ -26,6 +26,29 @@ struct upt_trust_policy {
 	bool require_snapshot_hash;
 	/* Delegated roles are served as delegations/ROLE.json, unversioned (profile ota). */
 	bool delegations_in_folder;
+	/*
+	 * Where plain TUF 1.0 differs from the Standard (its client workflow by section); all of
+	 * them are false for every Uptane repository.
+	 */
+	/* 5.3.3: after limits.max_root_steps the cycle goes on under the last root instead of
+	 * ending.
+	 */
+	bool go_on_after_max_root_steps;
+	/* 5.4.3: of two timestamps with one version the held one stays, whatever the new one lists.
+	 */
+	bool keep_equal_timestamp;
+	/* 5.5, 5.6: a stored snapshot or targets file of the listed version is current without a
+	 * listed hash. */
+	bool equal_version_is_current;
+	/* 5.6: targets roll back only against the snapshot's listing (8.5), not against their
+	 * stored copy (9.4): new snapshot keys undo a fast-forward of targets. */
+	bool targets_bound_by_snapshot;
+	/* 5.6.7.1: a search skips a role that it has visited, also when another delegator leads
+	 * there. */
+	bool visit_roles_once;
+	/* A leading dot of a role's name stays as it is in file names: TUF clients quote reserved
+	 * characters only. */
+	bool plain_leading_dot;
 	/* Last step of checking top-level targets, e.g. the Director's rules (9.7, 9.8); may be
 	 * NULL. A refusal keeps the document out. rules_ctx is borrowed for the set's life. */
 	enum upt_code (*check_rules)(
