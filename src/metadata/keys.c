@@ -2,6 +2,22 @@
 
 #include "metadata/limits.h"
 
+/*
+ * Asks twice before it calls a key unusable: OpenSSL reports some failed allocations as a broken key,
+ * and a key that is lost that way looks like a rotation, after which the client forgets what protects
+ * it from rollback (6.7).
+ */
+static enum upt_code
+parse_value(struct upt_span keytype, struct upt_span text, struct upt_public_key **out,
+	struct upt_err *err)
+{
+	enum upt_code code = upt_public_key_parse(keytype, text, out, err);
+
+	if (code == UPT_E_MALFORMED || code == UPT_E_UNSUPPORTED)
+		code = upt_public_key_parse(keytype, text, out, err);
+	return code;
+}
+
 static enum upt_code
 parse_key(
 	struct upt_json_iter *it, struct upt_arena *arena, struct upt_key *out, struct upt_err *err)
@@ -27,7 +43,7 @@ parse_key(
 			}
 		}
 	}
-	code = upt_public_key_parse(keytype, public_text, &out->key, err);
+	code = parse_value(keytype, public_text, &out->key, err);
 	/* Fifteen years of service will bring key types this build has never heard of; such a key
 	 * is listed and never counts, beside enough known ones the document still verifies. */
 	return code == UPT_E_NO_MEMORY || code == UPT_E_INTERNAL ? code : UPT_OK;

@@ -105,6 +105,10 @@ restore(struct upt_trusted_set *set, const struct upt_feed *feed, enum upt_role 
 	if (code != UPT_OK)
 		return code;
 	code = upt_trusted_set_restore(set, role, &bytes, err);
+	/* OpenSSL reports some failed allocations as a wrong signature: asked twice before
+	 * forgetting. */
+	if (code == UPT_E_THRESHOLD)
+		code = upt_trusted_set_restore(set, role, &bytes, err);
 	if (code == UPT_OK || code == UPT_E_NO_MEMORY || code == UPT_E_INTERNAL)
 		return code;
 	return feed->forget(feed->ctx, upt_role_name(role), err);
