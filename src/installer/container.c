@@ -228,7 +228,9 @@ look_at_health(struct container_installer *self, const struct takeover *new, uns
 	*healthy = false;
 	UPT_TRY(upt_podman_inspect(self->http, new->name, &state, err));
 	/* Before the page is asked: what answers there could be somebody else. */
-	if (state.gone || state.n_restarts > 0)
+	if (state.n_restarts > 0)
+		return upt_fail(err, UPT_E_INSTALL, "%s ended and was started again", new->name);
+	if (state.gone)
 		return upt_fail(err, UPT_E_INSTALL, "%s ended with exit code %jd", new->name,
 			(intmax_t)state.exit_code);
 	if (!state.running) {
@@ -717,8 +719,8 @@ check_config(const struct upt_container_installer_config *config, struct upt_err
 		return upt_fail(err, UPT_E_CONFIG,
 			"%s: with two ports the health address needs %%p", config->name);
 	if (config->port_a == 0 && has_port)
-		return upt_fail(err, UPT_E_CONFIG,
-			"%s: %%p in the health address needs a port", config->name);
+		return upt_fail(err, UPT_E_CONFIG, "%s: %%p in the health address needs a port",
+			config->name);
 	return UPT_OK;
 }
 

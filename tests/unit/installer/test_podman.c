@@ -240,7 +240,10 @@ a_broken_version_leaves_the_old_one_serving(void **state)
 	w->config.health_url = NULL;
 	renew(w);
 	CHECK_CODE(update(w, 2), UPT_E_INSTALL);
-	assert_non_null(strstr(w->err.message, "exit code 1; it said: httpd: bad port 'none'"));
+	/* seen after its end, or after the engine had started it once more */
+	if (strstr(w->err.message, " ended ") == NULL ||
+		strstr(w->err.message, "it said: httpd: bad port 'none'") == NULL)
+		fail_msg("not explained: %s", w->err.message);
 	assert_serves(w, 1, w->port_a);
 }
 
