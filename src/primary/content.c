@@ -108,7 +108,7 @@ transfer(struct download *d, const char *url, uint64_t offset, struct upt_err *e
 	code = upt_http_download(d->p->http, &request, err);
 	if (code == UPT_E_ABSENT)
 		return upt_fail(err, UPT_E_MISSING, "the server has no image %s (%s)", image->name, url);
-	return code;
+	return code == UPT_OK ? UPT_OK : upt_wrap(err, code, "fetching %s", image->name);
 }
 
 /* Step 4 for one ECU (2.16, 2.17): length and every listed hash are checked before the image gets its name. */
