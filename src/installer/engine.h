@@ -14,19 +14,22 @@ typedef enum upt_code upt_engine_sink(void *ctx, struct upt_span chunk, struct u
 struct upt_engine_http {
 	void *ctx;
 	/*
-	 * One exchange with the engine's API; path begins with '/' and is percent-encoded. method "GET",
-	 * "POST" or "DELETE"; content_type NULL when body is empty. *out is replaced by the reply, at most
-	 * max_reply_bytes (UPT_E_TOO_LARGE). UPT_OK: a status below 300; UPT_E_ABSENT: 404;
-	 * UPT_E_SERVER: other statuses, with the engine's words in the message; UPT_E_NETWORK: no answer.
-	 * *status is the HTTP status (304 is looked at), 0 when there was none.
+	 * One exchange with the engine's API; path begins with '/' and is percent-encoded. method
+	 * "GET", "POST" or "DELETE"; content_type NULL when body is empty. *out is replaced by the
+	 * reply, at most max_reply_bytes (UPT_E_TOO_LARGE). UPT_OK: a status below 300;
+	 * UPT_E_ABSENT: 404; UPT_E_SERVER: other statuses, with the engine's words in the message;
+	 * UPT_E_NETWORK: no answer. *status is the HTTP status (304 is looked at), 0 when there was
+	 * none.
 	 */
 	enum upt_code (*request)(void *ctx, const char *method, const char *path,
 		const char *content_type, struct upt_span body, size_t max_reply_bytes,
 		struct upt_buf *out, long *status, struct upt_err *err);
-	/* POST without a body whose reply goes to sink as it comes: no limit in time. Same codes. */
+	/* POST without a body whose reply goes to sink as it comes: no limit in time. Same codes.
+	 */
 	enum upt_code (*stream)(void *ctx, const char *path, size_t max_reply_bytes,
 		upt_engine_sink *sink, void *sink_ctx, long *status, struct upt_err *err);
-	/* GET of an application's own health page, one try: UPT_OK for 2xx within timeout_ms only. */
+	/* GET of an application's own health page, one try: UPT_OK for 2xx within timeout_ms only.
+	 */
 	enum upt_code (*probe)(
 		void *ctx, const char *url, unsigned timeout_ms, struct upt_err *err);
 	/* Waits between two looks at a starting container; NULL: nanosleep. Tests count instead. */

@@ -1,0 +1,132 @@
+#include "installer/container_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#define LOOK_MS 200 /* between two looks at a starting container */
+#define SETTLED_LOOKS 10 /* that it must be seen running when it has no health page */
+#define PROBE_TIMEOUT_MS 2000
+
+/* The device's own setting wins over what the release says; "" when neither names a page. */
+static const char *
+health_template(const struct upt_container *self, const char *of_release)
+{
+	if (self->health_url != NULL)
+		return self->health_url;
+	return of_release != NULL ? of_release : "";
+}
+
+enum upt_code
+upt_container_set_health_url(const struct upt_container *self, struct upt_container_takeover *new,
+	const char *of_release, char url[static UPT_CONTAINER_URL_SIZE], struct upt_err *err)
+{
+	const char *template = health_template(self, of_release);
+	size_t n = 0;
+
+	new->health_url = url;
+	new->own_page = strstr(template, "%p") != NULL;
+	url[0] = '\0';
+	if (new->own_page && new->port == 0)
+		return upt_fail(err, UPT_E_CONFIG,
+			"the health address of %s needs a port and none is configured", new->name);
+	for (const char *c = template; *c != '\0'; c++) {
+		if (n + 8 > UPT_CONTAINER_URL_SIZE)
+			return upt_fail(err, UPT_E_CONFIG, "the health address of %s is too long",
+				new->name);
+		if (c[0] == '%' && c[1] == 'p') {
+			n += (size_t)snprintf(url + n, UPT_CONTAINER_URL_SIZE - n, "%u", new->port);
+			c++;
+		} else {
+			url[n++] = *c;
+		}
+	}
+	url[n] = '\0';
+	return UPT_OK;
+}
+
+static void
+pause_between_looks(struct upt_container *self)
+{
+	struct timespec t = {.tv_nsec = LOOK_MS * 1000000L};
+
+	if (self->http->pause != NULL) {
+		self->http->pause(self->http->ctx, LOOK_MS);
+		return;
+	}
+	while (nanosleep(&t, &t) != 0 && errno == EINTR)
+		;
+}
+
+static uint64_t
+monotonic_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec;
+}
+
+/* One look: *healthy, or UPT_E_INSTALL when it never will be. */
+static enum upt_code
+look_at_health(struct upt_container *self, const struct upt_container_takeover *new,
+	unsigned *n_running, bool *healthy, struct upt_err *why, struct upt_err *err)
+{
+	struct upt_podman_state state;
+
+	*healthy = false;
+	UPT_TRY(upt_podman_inspect(self->http, new->name, &state, err));
+	/* Before the page is asked: what answers there could be somebody else. */
+	if (state.n_restarts > 0)
+		return upt_fail(err, UPT_E_INSTALL, "%s ended and was started again", new->name);
+	if (state.gone)
+		return upt_fail(err, UPT_E_INSTALL, "%s ended with exit code %jd", new->name,
+			(intmax_t)state.exit_code);
+	if (!state.running) {
+		*n_running = 0;
+		return UPT_OK;
+	}
+	++*n_running;
+	if (new->health_url[0] == '\0')
+		*healthy = *n_running >= SETTLED_LOOKS;
+	else
+		*healthy = self->http->probe(self->http->ctx, new->health_url, PROBE_TIMEOUT_MS,
+				   why) == UPT_OK;
+	return UPT_OK;
+}
+
+enum upt_code
+upt_container_wait_healthy(
+	struct upt_container *self, const struct upt_container_takeover *new, struct upt_err *err)
+{
+	uint64_t deadline_s = monotonic_s() + self->health_timeout_s;
+	unsigned n_looks = self->health_timeout_s * (1000 / LOOK_MS), n_running = 0;
+	struct upt_err why = {0};
+	bool healthy;
+
+	/* Bounded twice: a probe may take long, and a clock may stand still. */
+	for (unsigned i = 0; i < n_looks && monotonic_s() <= deadline_s; i++) {
+		if (i > 0)
+			pause_between_looks(self);
+		UPT_TRY(look_at_health(self, new, &n_running, &healthy, &why, err));
+		if (healthy)
+			return UPT_OK;
+	}
+	return upt_fail(err, UPT_E_INSTALL, "%s is not healthy after %u s%s%.160s", new->name,
+		self->health_timeout_s, why.message[0] == '\0' ? "" : ": ", why.message);
+}
+
+enum upt_code
+upt_container_explain(struct upt_container *self, const char *name, struct upt_err *err)
+{
+	struct upt_err cause = {0};
+	char words[UPT_PODMAN_LOG_MAX + 1];
+
+	if (err == NULL)
+		return UPT_E_INSTALL;
+	cause = *err;
+	upt_podman_last_words(self->http, name, words);
+	if (words[0] == '\0')
+		return upt_fail(err, UPT_E_INSTALL, "%s", cause.message);
+	return upt_fail(err, UPT_E_INSTALL, "%.200s; it said: %s", cause.message, words);
+}
