@@ -122,6 +122,17 @@ artifact_url(const struct client *c, const struct upt_target *target, struct upt
 	return web_join(c->options->target_base_url, (const char *)encoded.data, url, err);
 }
 
+/* The quoted name; where that would be a directory, its dots are quoted too. */
+static enum upt_code
+artifact_file(const char *name, struct upt_buf *out, struct upt_err *err)
+{
+	if (strcmp(name, ".") == 0)
+		return upt_buf_printf(out, err, "%%2E");
+	if (strcmp(name, "..") == 0)
+		return upt_buf_printf(out, err, "%%2E%%2E");
+	return tuf_quote(name, out, err);
+}
+
 /* *cached: the directory has it already. */
 static enum upt_code
 look_for(int dirfd, const char *file, const struct upt_target *target, bool *cached,
@@ -183,7 +194,7 @@ get_artifact(struct client *c, int dirfd, const char *name, struct upt_err *err)
 	bool cached;
 
 	UPT_TRY(upt_imagerepo_find(c->set, &search, name, &arena, &target, err));
-	UPT_TRY(tuf_quote(name, &file, err));
+	UPT_TRY(artifact_file(name, &file, err));
 	UPT_TRY(look_for(dirfd, (const char *)file.data, &target, &cached, err));
 	return cached ? UPT_OK : fetch_artifact(c, dirfd, (const char *)file.data, &target, err);
 }

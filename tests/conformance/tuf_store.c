@@ -7,11 +7,6 @@
 enum upt_code
 tuf_quote(const char *name, struct upt_buf *out, struct upt_err *err)
 {
-	/* These two would be another directory; upt_url_encode() leaves them to us. */
-	if (strcmp(name, ".") == 0)
-		return upt_buf_printf(out, err, "%%2E");
-	if (strcmp(name, "..") == 0)
-		return upt_buf_printf(out, err, "%%2E%%2E");
 	for (const char *p = name; *p != '\0'; p++) {
 		unsigned char c = (unsigned char)*p;
 		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

@@ -16,7 +16,8 @@ struct tuf_store {
 	size_t max_bytes; /* of one file */
 };
 
-/* Everything but RFC 3986's unreserved characters as %XX; never "." or "..". Appended to out. */
+/* Everything but RFC 3986's unreserved characters as %XX: one path component, but for "." and "..".
+ * Appended to out. */
 UPT_NODISCARD enum upt_code tuf_quote(const char *name, struct upt_buf *out, struct upt_err *err);
 /* The functions of a feed whose context is store. */
 struct upt_feed tuf_store_feed(struct tuf_store *store);
