@@ -1,0 +1,128 @@
+/* What a key's holder can make a client compute grows with the bytes, not with their square or
+ * cube. */
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "base/encode.h"
+#include "json/json.h"
+#include "metadata/limits.h"
+
+#define MAX_SECONDS 8 /* some tenths with sanitizers; minutes for what these replaced */
+
+static double
+seconds_since(clock_t begin)
+{
+	return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/* The payload's text with n files, in rising or falling order of their names. */
+static void
+snapshot_text(uint64_t version, size_t n, bool falling, struct upt_buf *out)
+{
+	assert_code(
+		upt_buf_printf(out, NULL,
+			"{\"_type\":\"snapshot\",\"expires\":\"2026-01-02T00:00:00Z\",\"meta\":{"),
+		UPT_OK);
+	for (size_t i = 0; i < n; i++)
+		assert_code(upt_buf_printf(out, NULL, "\"%05zu.json\":{\"version\":%llu},",
+				    falling ? n - i : i + 1, (unsigned long long)version),
+			UPT_OK);
+	assert_code(upt_buf_printf(out, NULL, "\"targets.json\":{\"version\":1}},\"version\":%llu}",
+			    (unsigned long long)version),
+		UPT_OK);
+}
+
+/* In falling order no place in one listing says anything about the other. */
+static void
+big_snapshot(struct world *w, uint64_t version, size_t n, bool falling, struct upt_buf *out)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0}, canonical = {0}, sig = {0};
+	char id[65], hex[129];
+
+	snapshot_text(version, n, falling, &text);
+	assert_code(
+		upt_json_canonical(upt_buf_span(&text), UPT_JSON_UTF8, &canonical, NULL), UPT_OK);
+	assert_code(
+		upt_private_key_sign(w->keys[SNAP], upt_buf_span(&canonical), &sig, NULL), UPT_OK);
+	upt_private_key_id(w->keys[SNAP], id);
+	upt_hex_encode(upt_buf_span(&sig), hex);
+	out->len = 0;
+	assert_code(upt_buf_printf(out, NULL,
+			    "{\"signatures\":[{\"keyid\":\"%s\",\"sig\":\"%s\"}],"
+			    "\"signed\":%s}",
+			    id, hex, (char *)text.data),
+		UPT_OK);
+}
+
+static void
+largest_snapshots_are_compared_in_order(void **state)
+{
+	struct world *w = *state;
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	clock_t begin;
+
+	for (uint64_t version = 1; version <= 3; version++) {
+		big_snapshot(w, version, UPT_MAX_SNAPSHOT_FILES - 1, version % 2 == 0, &bytes);
+		assert_true(bytes.len <= w->policy.limits.snapshot_max_bytes);
+		accepts(w, TIMESTAMP, timestamp_of(version, version, upt_buf_span(&bytes)),
+			K(TIME));
+		begin = clock();
+		accepts_bytes(w, SNAPSHOT, upt_buf_span(&bytes));
+		assert_true(seconds_since(begin) < MAX_SECONDS);
+	}
+	/* one file more is one too many */
+	big_snapshot(w, 4, UPT_MAX_SNAPSHOT_FILES, false, &bytes);
+	accepts(w, TIMESTAMP, timestamp_of(4, 4, upt_buf_span(&bytes)), K(TIME));
+	refuses_bytes(w, SNAPSHOT, upt_buf_span(&bytes), UPT_E_MALFORMED);
+}
+
+/* Many ids of one key, alike in their first hundred characters, and last the id of another one. */
+static cJSON *
+root_of_many_ids(struct world *w, uint64_t version, enum key many, enum key last)
+{
+	cJSON *root = plain_root(w, version), *keys = at(root, "keys");
+	cJSON *ids, *more;
+
+	set_member(root, "roles/timestamp/keyids", cJSON_CreateArray());
+	set_member(root, "roles/snapshot/keyids", cJSON_CreateArray());
+	ids = at(root, "roles/timestamp/keyids");
+	more = at(root, "roles/snapshot/keyids");
+
+	for (int i = cJSON_GetArraySize(keys); i < UPT_MAX_KEYS; i++) {
+		char id[128];
+
+		snprintf(id, sizeof(id), "%0100d%d", 0, i);
+		cJSON_AddItemToObject(
+			keys, id, upt_author_key(w->keys[i < UPT_MAX_KEYS - 1 ? many : last]));
+		cJSON_AddItemToArray(ids, cJSON_CreateString(id));
+		cJSON_AddItemToArray(more, cJSON_CreateString(id));
+	}
+	return root;
+}
+
+static void
+largest_roots_are_compared_without_a_cube(void **state)
+{
+	struct world *w = *state;
+	clock_t begin;
+
+	w->policy.limits.root_max_bytes = 1024 * 1024;
+	world_reset(w);
+	accepts(w, PIN, root_of_many_ids(w, 1, TIME, TIME2), K(ROOT));
+	begin = clock();
+	accepts(w, NEXT_ROOT, root_of_many_ids(w, 2, TIME2, TIME), K(ROOT));
+	assert_true(seconds_since(begin) < MAX_SECONDS);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
+	const struct CMUnitTest tests[] = {
+		T(largest_snapshots_are_compared_in_order),
+		T(largest_roots_are_compared_without_a_cube),
+	};
+	return cmocka_run_group_tests_name("cost", tests, NULL, NULL);
+}
