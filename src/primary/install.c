@@ -29,6 +29,21 @@ finalize_ecu(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_image 
 	return upt_store_clear_image(p->store, serial, UPT_SLOT_PENDING, err);
 }
 
+/* Once in a process: an update that a crash cut short is finished or undone, and an application that shall run
+ * and does not, as after a reboot, is started. A failure leaves the other ECUs updatable. */
+static void
+resume_ecu(struct upt_primary *p, struct upt_ecu *ecu)
+{
+	struct upt_err failure = {0};
+
+	if (ecu->resumed || ecu->installer->ops->resume == NULL)
+		return;
+	ecu->resumed = ecu->installer->ops->resume(ecu->installer, &failure) == UPT_OK;
+	if (!ecu->resumed)
+		upt_log_err(p->log, UPT_LOG_WARNING, &failure, "ECU %s: cannot be brought up",
+			ecu->config->serial);
+}
+
 enum upt_code
 upt_primary_finalize(struct upt_primary *p, struct upt_err *err)
 {
@@ -39,6 +54,7 @@ upt_primary_finalize(struct upt_primary *p, struct upt_err *err)
 
 		if (ecu->installer == NULL)
 			continue;
+		resume_ecu(p, ecu);
 		UPT_TRY(upt_store_get_image(p->store, ecu->config->serial, UPT_SLOT_PENDING, &pending, err));
 		if (pending.name[0] == '\0')
 			continue;

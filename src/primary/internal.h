@@ -25,6 +25,7 @@ struct upt_ecu {
 	struct upt_buf report;           /* its signed report in this cycle */
 	struct upt_image installed;      /* as that report says */
 	bool reachable;
+	bool resumed;                    /* its installer has picked up what a crash or reboot left */
 };
 
 /* One target that this cycle shall bring to one ECU. */
