@@ -46,7 +46,7 @@ fault() {
 
 # is WHAT ACTUAL EXPECTED
 is() {
-	[ "$2" = "$3" ] || fault "$1 is '$2', expected '$3'"
+	[ "$2" = "$3" ] || fault "$1 is '${2:0:300}', expected '${3:0:300}'"
 }
 
 # has WHAT TEXT PART
@@ -193,7 +193,8 @@ fault_at() {
 # override PATH: stdin is served as /PATH.
 override() {
 	mkdir -p "$W/gate/override/$(dirname "$1")"
-	cat >"$W/gate/override/$1"
+	cat >"$W/overriding"
+	mv "$W/overriding" "$W/gate/override/$1"
 }
 
 # mend: no fault and no override any more, no drop-in in the gateway's configuration.
@@ -385,7 +386,7 @@ put_document() {
 	version=$(jq .signed.version "$3")
 	if [ "$1" = director ]; then
 		sqlite3 -cmd '.timeout 5000' "$DIRECTOR/director.db" "INSERT INTO document
-			SELECT vehicle, role, $version, $(($(date +%s) + 86400)), key_epoch, source,
+			SELECT vehicle, role, $version, expires, key_epoch, source,
 			CAST(readfile('$3') AS BLOB) FROM document WHERE vehicle = '$VEHICLE' AND role = '$2'
 			ORDER BY version DESC LIMIT 1"
 	else
@@ -413,6 +414,7 @@ sign_as() {
 forge() {
 	local area=$1 role filter pipe raw list=
 	shift
+	[ -d "$W/genuine" ] || cp -a "$IMAGE_REPO/public" "$W/genuine"
 	for role in targets snapshot timestamp; do
 		filter=$1
 		shift
@@ -432,12 +434,13 @@ listing() {
 		"$(stat -c %s "$f")" "$(sha256sum "$f" | cut -d' ' -f1)"
 }
 
-# heal: after forged metadata, genuine documents with higher versions of everything; another app is assigned.
+# heal: the forged metadata is gone, and genuine documents have higher versions of everything.
 heal() {
 	local role
+	rm -rf "$IMAGE_REPO/public"
+	mv "$W/genuine" "$IMAGE_REPO/public"
 	for role in targets snapshot timestamp; do
-		repo sign "$role" && repo sign "$role"
+		repo sign "$role" && repo sign "$role" || fault "cannot sign $role: $(tail -n 1 "$W/log/repo.log")"
 	done
-	repo publish
-	want_other
+	repo publish || fault "cannot publish: $(tail -n 1 "$W/log/repo.log")"
 }
