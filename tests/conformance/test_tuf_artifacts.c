@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/encode.h"
 #include "base/file.h"
 
@@ -139,28 +140,35 @@ damaged_kept_artifact_is_fetched_again(void **state)
 	scene_has_artifact(s, "file.txt", CONTENT);
 }
 
-/* Nobody who can write a link there shall choose what is overwritten. */
+/* Nobody who can write a link there shall choose what is overwritten, nor change the artifact
+ * later. */
 static void
 link_in_the_place_of_an_artifact_is_replaced_not_followed(void **state)
 {
 	struct scene *s = *state;
-	char link[128], first[128];
-	upt_cleanup(upt_buf_clear) struct upt_buf kept = {0};
+	static const char *const targets[] = {"first.json", "artifacts/same"};
+	char link[128], target[128];
+	struct stat st;
 
-	scene_artifact(s, "targets", "other", CONTENT);
+	scene_artifact(s, "targets", "same", CONTENT);
 	scene_artifact(s, "targets", "file.txt", CONTENT);
 	scene_publish_next(s);
-	scene_downloads(s, "other");
-	assert_int_equal(symlink(scene_path(s, "first.json", first),
-				 scene_path(s, "artifacts/file.txt", link)),
-		0);
-	scene_downloads(s, "file.txt");
-	scene_has_artifact(s, "file.txt", CONTENT);
-	assert_int_equal(readlink(link, first, sizeof(first)), -1);
-	assert_int_equal(
-		upt_file_read(AT_FDCWD, scene_path(s, "first.json", first), 65536, &kept, NULL),
-		UPT_OK);
-	assert_non_null(strstr((const char *)kept.data, "signatures"));
+	scene_downloads(s, "same");
+	scene_path(s, "artifacts/file.txt", link);
+	for (size_t i = 0; i < 2; i++) {
+		upt_cleanup(upt_buf_clear) struct upt_buf before = {0}, after = {0};
+
+		scene_path(s, targets[i], target);
+		assert_int_equal(upt_file_read(AT_FDCWD, target, 65536, &before, NULL), UPT_OK);
+		(void)unlink(link);
+		assert_int_equal(symlink(target, link), 0);
+		scene_downloads(s, "file.txt");
+		scene_has_artifact(s, "file.txt", CONTENT);
+		assert_int_equal(lstat(link, &st), 0);
+		assert_true(S_ISREG(st.st_mode));
+		assert_int_equal(upt_file_read(AT_FDCWD, target, 65536, &after, NULL), UPT_OK);
+		assert_true(upt_span_equal(upt_buf_span(&before), upt_buf_span(&after)));
+	}
 }
 
 static void

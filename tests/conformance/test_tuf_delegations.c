@@ -96,6 +96,23 @@ role_reached_twice_is_visited_once(void **state)
 	searches(s, "1.A 1.C 1.B");
 }
 
+/* ... also by a delegation whose keys it does not satisfy: it listed nothing the first time. */
+static void
+second_delegator_of_a_visited_role_has_no_say(void **state)
+{
+	struct scene *s = *state;
+
+	scene_delegate(s, "targets", "A", "*", false);
+	scene_delegate(s, "targets", "B", "*", false);
+	scene_delegate(s, "targets", "D", "*", false);
+	scene_delegate(s, "A", "C", "*", false);
+	delegate(&s->w, scene_role(s, "B")->payload, "C", K(DEL_B), 1, "*", false);
+	scene_artifact(s, "D", "artifact", CONTENT);
+	scene_publish_next(s);
+	scene_downloads(s, "artifact");
+	scene_has_artifact(s, "artifact", CONTENT);
+}
+
 static void
 role_is_reached_by_the_delegation_whose_path_matches(void **state)
 {
@@ -357,6 +374,7 @@ main(int argc, char **argv)
 		T(terminating_delegation_of_other_paths_ends_nothing),
 		T(cycles_end),
 		T(role_reached_twice_is_visited_once),
+		T(second_delegator_of_a_visited_role_has_no_say),
 		T(role_is_reached_by_the_delegation_whose_path_matches),
 		T(plain_names_are_asked_for_without_consistent_snapshots),
 		T(paths_match_component_by_component),

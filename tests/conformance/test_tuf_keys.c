@@ -353,6 +353,24 @@ new_timestamp_key_undoes_a_fast_forward_of_the_timestamp(void **state)
 	scene_trusts(s, "root 2 snapshot 1 targets 1 timestamp 2");
 }
 
+/* The workflow forgets both when either's keys change. */
+static void
+new_snapshot_key_alone_forgets_the_timestamp_too(void **state)
+{
+	struct scene *s = *state;
+	struct scene_role *timestamp = scene_role(s, "timestamp");
+
+	timestamp->version = 99999;
+	scene_publish(s);
+	scene_refreshes(s);
+	s->root.snapshot = scene_role(s, "snapshot")->keys = K(SNAP2);
+	next_root(s);
+	timestamp->version = 1;
+	scene_publish_next(s);
+	scene_refreshes(s);
+	scene_trusts(s, "root 2 snapshot 2 targets 2 timestamp 2");
+}
+
 static void
 new_snapshot_and_timestamp_keys_undo_a_fast_forward_of_the_snapshot(void **state)
 {
@@ -411,6 +429,7 @@ main(int argc, char **argv)
 		T(root_threshold_goes_up_and_down_by_both_thresholds),
 		T(keys_of_the_other_roles_rotate),
 		T(new_timestamp_key_undoes_a_fast_forward_of_the_timestamp),
+		T(new_snapshot_key_alone_forgets_the_timestamp_too),
 		T(new_snapshot_and_timestamp_keys_undo_a_fast_forward_of_the_snapshot),
 		T(new_snapshot_key_alone_undoes_a_fast_forward_of_targets),
 	};

@@ -256,6 +256,8 @@ forbidden_root_is_no_newer_one_but_a_server_error_is_no_answer(void **state)
 	scene_trusts(s, ALL_1);
 	scene_answer(s, "/m/2.root.json", 500);
 	scene_refuses(s, UPT_E_SERVER);
+	scene_answer(s, "/m/2.root.json", 204);
+	scene_refuses(s, UPT_E_SERVER);
 	scene_answer(s, "/m/2.root.json", 401);
 	scene_refuses(s, UPT_E_SERVER);
 }

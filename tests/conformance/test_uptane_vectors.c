@@ -98,11 +98,12 @@ struct plan {
 	uint64_t version; /* of all but root; 0: 1 */
 	uint64_t root_version; /* 0: 1 */
 	unsigned image_root, director_root; /* keys that the roots list; 0: ROOT and ROOT2 */
-	unsigned image_root_signers;
+	unsigned image_root_signers, image_targets; /* listed for targets; 0: TARG */
 	unsigned targets_signers; /* of the Image repository's targets; 0: TARG */
 	bool director_expired;
 	bool delegated; /* the Image repository's target is in a delegated role */
 	const char *served; /* image bytes; NULL: CONTENT */
+	const char *wanted; /* what the Director lists; NULL: CONTENT */
 	const char *serial, *hardware; /* NULL: the defaults */
 	bool expect_update_failure, expect_target_failure;
 };
@@ -154,7 +155,8 @@ static cJSON *
 listing(const struct plan *plan, bool director)
 {
 	cJSON *targets = empty_targets(plan->version > 0 ? plan->version : 1);
-	struct upt_image image = image_of("file.txt", upt_span_str(CONTENT), true);
+	const char *content = director && plan->wanted != NULL ? plan->wanted : CONTENT;
+	struct upt_image image = image_of("file.txt", upt_span_str(content), true);
 
 	assert_int_equal(
 		upt_author_add_target(targets, &image, custom_of(plan, director), NULL), UPT_OK);
@@ -218,7 +220,7 @@ put_image_repo(struct suite *s, struct vector_step *step, const struct plan *pla
 		.root = or_else(plan->image_root, K(ROOT)),
 		.timestamp = K(TIME),
 		.snapshot = K(SNAP),
-		.targets = K(TARG),
+		.targets = or_else(plan->image_targets, K(TARG)),
 		.not_consistent = true};
 	cJSON *snapshot = upt_author_snapshot(version, LATER);
 	char path[64];
@@ -382,6 +384,7 @@ bad_vectors_pass_when_failure_is_expected(void **state)
 	struct plan changed = {.served = "Image content", .expect_target_failure = true};
 	struct plan larger = {.served = CONTENT "!", .expect_target_failure = true};
 	struct plan other_ecu = {.serial = "other", .expect_update_failure = true};
+	struct plan mismatch = {.wanted = "Image content", .expect_target_failure = true};
 	struct plan missing = {.delegated = true, .expect_update_failure = true};
 	struct vector_step *step;
 
@@ -391,6 +394,7 @@ bad_vectors_pass_when_failure_is_expected(void **state)
 	add_step(s, add_vector(s, "changed"), &changed);
 	add_step(s, add_vector(s, "larger"), &larger);
 	add_step(s, add_vector(s, "ecu"), &other_ecu);
+	add_step(s, add_vector(s, "mismatch"), &mismatch);
 	step = add_step(s, add_vector(s, "missing"), &missing);
 	for (size_t i = 0; i < step->n_files; i++) {
 		if (strstr(step->files[i].path, "delegations/") != NULL)
@@ -403,8 +407,9 @@ bad_vectors_pass_when_failure_is_expected(void **state)
 	shows(s, "pass changed 1: expected failure, got failure (image-hash-mismatch: ");
 	shows(s, "pass larger 1: expected failure, got failure (too-large: ");
 	shows(s, "pass ecu 1: expected failure, got failure (unknown-ecu: ");
+	shows(s, "pass mismatch 1: expected failure, got failure (target-mismatch: ");
 	shows(s, "pass missing 1: expected failure, got failure (missing-metadata: ");
-	ends_with(s, "7 vectors, 7 steps\n7 passed, 0 failed\n");
+	ends_with(s, "8 vectors, 8 steps\n8 passed, 0 failed\n");
 }
 
 static void
@@ -445,20 +450,28 @@ state_is_kept_between_the_steps_of_a_vector_only(void **state)
 	ends_with(s, "2 vectors, 4 steps\n4 passed, 0 failed\n");
 }
 
-/* The second step serves no 1.root.json: what was trusted first leads to the next. */
+/* Later steps serve no 1.root.json: what was trusted last leads to the next. */
 static void
 roots_rotate_from_the_first_one_trusted(void **state)
 {
 	struct suite *s = *state;
 	struct vector *v = add_vector(s, "rotation");
 	struct plan first = {0};
-	struct plan next = {
-		.version = 2, .root_version = 2, .image_root = K(ROOT3), .director_root = K(DEL_B)};
+	/* The targets' keys change with the second root: under the first one they are worthless. */
+	struct plan next = {.version = 2,
+		.root_version = 2,
+		.image_root = K(ROOT3),
+		.director_root = K(DEL_B),
+		.image_targets = K(DEL_C),
+		.targets_signers = K(DEL_C)};
+	struct plan last = next;
 
+	last.version = last.root_version = 3;
 	add_step(s, v, &first);
 	add_step(s, v, &next);
+	add_step(s, v, &last);
 	assert_int_equal(run_with(s, NULL), 0);
-	ends_with(s, "1 vectors, 2 steps\n2 passed, 0 failed\n");
+	ends_with(s, "1 vectors, 3 steps\n3 passed, 0 failed\n");
 }
 
 static void
