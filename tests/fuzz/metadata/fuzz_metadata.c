@@ -1,0 +1,483 @@
+/*
+ * The readers of the four roles, the path patterns (fnmatch(3) is the referee), and a whole trusted
+ * set that takes whatever comes in whatever order. Whoever writes the input holds the key of every
+ * role in the modes that sign, and none in the others. What must hold: a refusal changes nothing
+ * and gives the bytes back; what is current rests on what is current; versions do not fall.
+ */
+#include <fnmatch.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/encode.h"
+#include "director/director.h"
+#include "fuzz.h"
+#include "imagerepo/imagerepo.h"
+#include "stream.h"
+
+/* ---- one document ---- */
+
+static void
+read_targets(const struct upt_metadata *m)
+{
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	const char *correlation_id = NULL;
+
+	for (size_t i = 0; i < m->targets.n_targets; i++) {
+		struct upt_target t;
+		enum upt_code code = upt_targets_get(&m->targets, i, &arena, &t, NULL);
+
+		FUZZ_ASSERT(code == UPT_OK || code == UPT_E_MALFORMED);
+		FUZZ_ASSERT(t.format != NULL);
+		if (code != UPT_OK) {
+			FUZZ_ASSERT(t.image.name[0] == '\0' && t.n_ecus == 0);
+			continue;
+		}
+		FUZZ_ASSERT(upt_targets_find(&m->targets, t.image.name) == (long)i);
+		FUZZ_ASSERT(t.image.n_digests > 0 || t.unknown_hash);
+		/* It agrees with itself in every hash that is known; and a hardware id it has not
+		 * is refused. */
+		FUZZ_ASSERT(upt_imagerepo_match(&t, &t, &(struct upt_match){.hardware_id = "\x01"},
+				    NULL) != UPT_OK);
+	}
+	FUZZ_ASSERT(upt_director_correlation_id(m, &arena, &correlation_id, NULL) == UPT_OK);
+	FUZZ_ASSERT(correlation_id != NULL);
+}
+
+static void
+read_snapshot(const struct upt_snapshot *s)
+{
+	for (size_t i = 0; i < s->n_files; i++) {
+		upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+		const char *name = upt_arena_string(&arena, s->files[i].name);
+
+		FUZZ_ASSERT(name != NULL && upt_snapshot_find(s, name) == &s->files[i]);
+		FUZZ_ASSERT(i == 0 || upt_file_name_compare(
+					      s->by_name[i - 1]->name, s->by_name[i]->name) < 0);
+	}
+}
+
+static void
+parse_one(enum upt_role role, struct upt_span bytes)
+{
+	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+	upt_cleanup(upt_buf_clear) struct upt_buf buf = {0};
+
+	FUZZ_ASSERT(upt_buf_append(&buf, bytes.data, bytes.len, NULL) == UPT_OK);
+	if (upt_metadata_parse(role, upt_role_name(role), &buf, &m, NULL) != UPT_OK) {
+		FUZZ_ASSERT(m == NULL && upt_span_equal(upt_buf_span(&buf), bytes));
+		return;
+	}
+	FUZZ_ASSERT(buf.data == NULL && m->version > 0);
+	if (role == UPT_ROLE_TARGETS)
+		read_targets(m);
+	if (role == UPT_ROLE_SNAPSHOT)
+		read_snapshot(&m->snapshot);
+}
+
+/* ---- patterns ---- */
+
+/* glibc's classes ("[[:alpha:]]") are none of ours; and see random_patterns_agree_with_fnmatch. */
+static bool
+is_fnmatchs(struct upt_span pattern)
+{
+	for (size_t i = 0; i < pattern.len; i++) {
+		uint8_t c = pattern.data[i], next = i + 1 < pattern.len ? pattern.data[i + 1] : 0;
+
+		if (c < 0x20 || c > 0x7e ||
+			(c == '[' && (next == ':' || next == '.' || next == '=')))
+			return false;
+	}
+	return pattern.len == 0 || pattern.data[pattern.len - 1] != '-';
+}
+
+static bool
+is_ascii(struct upt_span text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] < 0x20 || text.data[i] > 0x7e)
+			return false;
+	}
+	return true;
+}
+
+static void
+match_one(struct upt_span input)
+{
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	const uint8_t *separator =
+		input.len > 0 ? memchr(input.data, STREAM_SEPARATOR, input.len) : NULL;
+	size_t len = separator != NULL ? (size_t)(separator - input.data) : input.len;
+	struct upt_span pattern = upt_span(input.data, len), name = {0};
+	const char *p, *n;
+
+	if (separator != NULL)
+		name = upt_span(separator + 1, input.len - len - 1);
+	if (pattern.len > UPT_TARGET_NAME_MAX || name.len > UPT_TARGET_NAME_MAX)
+		return;
+	p = upt_arena_string(&arena, pattern);
+	n = upt_arena_string(&arena, name);
+	FUZZ_ASSERT(p != NULL && n != NULL);
+	for (int crosses = 0; crosses < 2; crosses++) {
+		bool got = upt_path_matches(p, n, crosses);
+
+		/* A name that does not cross a slash does not mind being allowed to. */
+		FUZZ_ASSERT(
+			crosses || !got || strpbrk(p, "[") != NULL || upt_path_matches(p, n, true));
+		/* fnmatch() may take a power of the pattern's stars. */
+		if (pattern.len <= 24 && name.len <= 24 && is_fnmatchs(pattern) && is_ascii(name))
+			FUZZ_ASSERT(
+				got ==
+				(fnmatch(p, n, FNM_NOESCAPE | (crosses ? 0 : FNM_PATHNAME)) == 0));
+	}
+}
+
+/* ---- a trusted set ---- */
+
+struct machine {
+	unsigned mode;
+	const struct upt_private_key *key;
+	struct upt_trusted_set *set;
+	struct upt_span left; /* segments not yet taken */
+};
+
+static struct upt_private_key *
+load_key(void)
+{
+	static const char pem[] = STREAM_SECRET_PEM;
+	struct upt_private_key *key = NULL;
+	char path[64];
+	int fd = memfd_create("key", MFD_CLOEXEC);
+
+	FUZZ_ASSERT(fd >= 0 && fchmod(fd, 0600) == 0);
+	FUZZ_ASSERT(write(fd, pem, sizeof(pem) - 1) == (ssize_t)sizeof(pem) - 1);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	FUZZ_ASSERT(upt_private_key_load(path, &key, NULL) == UPT_OK);
+	close(fd);
+	return key;
+}
+
+static bool
+next_segment(struct machine *m, struct upt_span *out)
+{
+	const uint8_t *separator;
+
+	if (m->left.len == 0)
+		return false;
+	separator = memchr(m->left.data, STREAM_SEPARATOR, m->left.len);
+	out->data = m->left.data;
+	out->len = separator != NULL ? (size_t)(separator - m->left.data) : m->left.len;
+	if (separator == NULL)
+		m->left.len = 0;
+	else
+		m->left = upt_span(separator + 1, m->left.len - out->len - 1);
+	return true;
+}
+
+/* The document that a segment means: its bytes, or an envelope around them. */
+static void
+make_document(const struct machine *m, struct upt_span text, struct upt_buf *out)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf canonical = {0}, sig = {0};
+	char id[65], hex[2 * 64 + 1];
+	struct upt_json_doc doc;
+
+	if (!(m->mode & STREAM_SIGN) || upt_json_check(text, &doc, NULL) != UPT_OK) {
+		FUZZ_ASSERT(upt_buf_append(out, text.data, text.len, NULL) == UPT_OK);
+		return;
+	}
+	FUZZ_ASSERT(upt_json_canonical(doc.whole.text, UPT_JSON_UTF8, &canonical, NULL) == UPT_OK);
+	FUZZ_ASSERT(upt_private_key_sign(m->key, upt_buf_span(&canonical), &sig, NULL) == UPT_OK);
+	upt_private_key_id(m->key, id);
+	upt_hex_encode(upt_buf_span(&sig), hex);
+	FUZZ_ASSERT(upt_buf_printf(out, NULL,
+			    "{\"signatures\":[{\"keyid\":\"k\",\"sig\":\"%s\"},{\"keyid\":\"%s\","
+			    "\"sig\":"
+			    "\"%s\"}],\"signed\":",
+			    hex, id, hex) == UPT_OK);
+	FUZZ_ASSERT(upt_buf_append(out, text.data, text.len, NULL) == UPT_OK);
+	FUZZ_ASSERT(upt_buf_append(out, "}", 1, NULL) == UPT_OK);
+}
+
+struct shape {
+	const struct upt_metadata *held[UPT_N_ROLES], *current[UPT_N_ROLES];
+	uint64_t version[UPT_N_ROLES];
+};
+
+static struct shape
+shape_of(const struct upt_trusted_set *set)
+{
+	struct shape s;
+
+	memset(&s, 0, sizeof(s));
+	s.current[UPT_ROLE_TIMESTAMP] = upt_trusted_set_timestamp(set);
+	s.current[UPT_ROLE_SNAPSHOT] = upt_trusted_set_snapshot(set);
+	s.current[UPT_ROLE_TARGETS] = upt_trusted_set_targets(set);
+	for (int role = 0; role < UPT_N_ROLES; role++) {
+		s.held[role] = upt_trusted_set_held(set, (enum upt_role)role);
+		s.version[role] = s.held[role] != NULL ? s.held[role]->version : 0;
+	}
+	return s;
+}
+
+static void
+check_shape(const struct upt_trusted_set *set, const struct shape *s)
+{
+	bool targets_only = upt_trusted_set_targets_only(set);
+
+	if (s->current[UPT_ROLE_TARGETS] != NULL && !targets_only)
+		FUZZ_ASSERT(s->current[UPT_ROLE_SNAPSHOT] != NULL);
+	if (s->current[UPT_ROLE_SNAPSHOT] != NULL) {
+		FUZZ_ASSERT(s->current[UPT_ROLE_TIMESTAMP] != NULL);
+		FUZZ_ASSERT(s->version[UPT_ROLE_SNAPSHOT] ==
+			    s->current[UPT_ROLE_TIMESTAMP]->timestamp.snapshot.version);
+	}
+	for (int role = UPT_ROLE_TIMESTAMP; role < UPT_N_ROLES; role++) {
+		FUZZ_ASSERT(s->current[role] == NULL || s->current[role] == s->held[role]);
+		FUZZ_ASSERT(s->current[role] == NULL || s->current[role]->expires > STREAM_NOW);
+	}
+}
+
+static enum upt_code
+offer(struct machine *m, char letter, struct upt_buf *bytes, bool *drop_others)
+{
+	switch (letter) {
+	case 'p':
+		return upt_trusted_set_pin_root(m->set, bytes, NULL);
+	case 'n':
+		return upt_trusted_set_update_root(m->set, bytes, drop_others, NULL);
+	case 'T':
+		return upt_trusted_set_update_timestamp(m->set, bytes, STREAM_NOW, NULL);
+	case 'S':
+		return upt_trusted_set_update_snapshot(m->set, bytes, STREAM_NOW, NULL);
+	case 'G':
+		return upt_trusted_set_update_targets(m->set, bytes, STREAM_NOW, NULL);
+	case '1':
+		return upt_trusted_set_restore(m->set, UPT_ROLE_TIMESTAMP, bytes, NULL);
+	case '2':
+		return upt_trusted_set_restore(m->set, UPT_ROLE_SNAPSHOT, bytes, NULL);
+	case '3':
+		return upt_trusted_set_restore(m->set, UPT_ROLE_TARGETS, bytes, NULL);
+	default:
+		return UPT_N_CODES;
+	}
+}
+
+/* A root only steps by one or is pinned anew; the others fall only when a root let them. */
+static void
+check_versions(char letter, const struct shape *before, const struct shape *after)
+{
+	if (letter == 'n')
+		FUZZ_ASSERT(after->version[UPT_ROLE_ROOT] == before->version[UPT_ROLE_ROOT] + 1);
+	for (int role = UPT_ROLE_TIMESTAMP; role < UPT_N_ROLES && letter != 'p' && letter != 'n';
+		role++)
+		FUZZ_ASSERT(after->version[role] >= before->version[role]);
+}
+
+static void
+take_document(struct machine *m, char letter, struct upt_span text)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0}, copy = {0};
+	struct shape before = shape_of(m->set), after;
+	bool drop_others = false;
+	enum upt_code code;
+
+	make_document(m, text, &bytes);
+	FUZZ_ASSERT(upt_buf_append(&copy, bytes.data, bytes.len, NULL) == UPT_OK);
+	code = offer(m, letter, &bytes, &drop_others);
+	after = shape_of(m->set);
+	check_shape(m->set, &after);
+	if (code == UPT_OK) {
+		FUZZ_ASSERT(bytes.data == NULL);
+		check_versions(letter, &before, &after);
+		FUZZ_ASSERT(!drop_others || after.held[UPT_ROLE_TIMESTAMP] == NULL);
+		return;
+	}
+	FUZZ_ASSERT(!drop_others && memcmp(&before, &after, sizeof(before)) == 0);
+	FUZZ_ASSERT(upt_span_equal(upt_buf_span(&bytes), upt_buf_span(&copy)));
+}
+
+/* A feed whose server and store answer with the next segment each. */
+static enum upt_code
+next_document(
+	struct machine *m, size_t max, enum upt_code none, struct upt_buf *out, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	struct upt_span segment;
+
+	if (!next_segment(m, &segment) || segment.len == 0)
+		return upt_fail(err, none, "no more segments");
+	make_document(m, upt_span(segment.data + 1, segment.len - 1), &bytes);
+	if (bytes.len > max)
+		return upt_fail(err, UPT_E_TOO_LARGE, "more than %zu bytes", max);
+	upt_buf_move(out, &bytes);
+	return UPT_OK;
+}
+
+static enum upt_code
+fetch(void *ctx, const char *file_name, size_t max, struct upt_buf *out, struct upt_err *err)
+{
+	/* One path component, below the folder at most. */
+	FUZZ_ASSERT(file_name[0] != '.' && strstr(file_name, "/.") == NULL);
+	FUZZ_ASSERT(strchr(file_name, '/') == NULL || strncmp(file_name, "delegations/", 12) == 0);
+	return next_document(ctx, max, UPT_E_ABSENT, out, err);
+}
+
+static enum upt_code
+load(void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)
+{
+	(void)role;
+	return next_document(ctx, SIZE_MAX, UPT_E_NOT_FOUND, out, err);
+}
+
+static enum upt_code
+save(void *ctx, const char *role, uint64_t version, struct upt_span bytes, struct upt_err *err)
+{
+	(void)ctx, (void)err;
+	FUZZ_ASSERT(role[0] != '\0' && version > 0 && bytes.len > 0);
+	return UPT_OK;
+}
+
+static enum upt_code
+save_root(void *ctx, uint64_t version, struct upt_span bytes, bool drop_others, struct upt_err *err)
+{
+	(void)drop_others;
+	return save(ctx, "root", version, bytes, err);
+}
+
+static enum upt_code
+forget(void *ctx, const char *role, struct upt_err *err)
+{
+	(void)ctx, (void)err;
+	FUZZ_ASSERT(strcmp(role, "root") != 0);
+	return UPT_OK;
+}
+
+static void
+search(struct machine *m, struct upt_span name)
+{
+	const struct upt_feed feed = {m, fetch, load, save, save_root, forget};
+	struct upt_search search = {.feed = &feed,
+		.now = STREAM_NOW,
+		.hardware_id = "hw",
+		.star_crosses_slash = m->mode & STREAM_OTA};
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	const char *text = upt_arena_string(&arena, name);
+	struct upt_target target;
+
+	FUZZ_ASSERT(text != NULL);
+	if (upt_imagerepo_find(m->set, &search, text, &arena, &target, NULL) == UPT_OK)
+		FUZZ_ASSERT(strcmp(target.image.name, text) == 0);
+	else
+		FUZZ_ASSERT(target.image.name[0] == '\0');
+}
+
+static void
+refresh(struct machine *m)
+{
+	const struct upt_feed feed = {m, fetch, load, save, save_root, forget};
+	bool changed;
+
+	if (upt_refresh(m->set, &feed, STREAM_NOW, &changed, NULL) == UPT_OK)
+		FUZZ_ASSERT(upt_trusted_set_targets(m->set) != NULL);
+}
+
+static void
+step(struct machine *m, struct upt_span segment)
+{
+	char letter = (char)segment.data[0];
+	struct shape after;
+
+	if (letter == 'f') {
+		bool ok = upt_trusted_set_finish_root(m->set, STREAM_NOW, NULL) == UPT_OK;
+
+		FUZZ_ASSERT(!ok || upt_trusted_set_root(m->set)->expires > STREAM_NOW);
+	} else if (letter == 'c') {
+		(void)upt_trusted_set_confirm_snapshot(m->set, STREAM_NOW);
+		(void)upt_trusted_set_confirm_targets(m->set, STREAM_NOW);
+	} else if (letter == 'q') {
+		search(m, upt_span(segment.data + 1, segment.len - 1));
+	} else if (letter == 'R') {
+		refresh(m);
+	} else {
+		take_document(m, letter, upt_span(segment.data + 1, segment.len - 1));
+	}
+	after = shape_of(m->set);
+	check_shape(m->set, &after);
+}
+
+static void
+drive(unsigned mode, struct upt_span input)
+{
+	static struct upt_private_key *key;
+	static const struct upt_vehicle_ecu ecus[] = {{"E1", "hw"}, {"E2", "hw2"}};
+	const struct upt_vehicle vehicle = {.vehicle_id = "V",
+		.require_vehicle_id = !(mode & STREAM_OTA),
+		.knows_all_ecus = true,
+		.n_ecus = 2,
+		.ecus = ecus};
+	bool director = mode & STREAM_DIRECTOR, ota = mode & STREAM_OTA;
+	const struct upt_trust_policy policy = {
+		.repo = director ? UPT_REPO_DIRECTOR : UPT_REPO_IMAGE,
+		.limits = director ? UPT_LIMITS_DIRECTOR : UPT_LIMITS_IMAGE,
+		.allow_targets_only = ota && director,
+		.allow_canonical_hashes = ota,
+		.require_snapshot_hash = !(mode & STREAM_SIGN),
+		.delegations_in_folder = ota,
+		.check_rules = director ? upt_director_check_rules : NULL,
+		.rules_ctx = &vehicle,
+	};
+	struct machine m = {.mode = mode, .left = input};
+	struct upt_span segment;
+
+	if (key == NULL)
+		key = load_key();
+	m.key = key;
+	FUZZ_ASSERT(upt_trusted_set_new(&policy, &m.set, NULL) == UPT_OK);
+	while (next_segment(&m, &segment)) {
+		if (segment.len > 0)
+			step(&m, segment);
+	}
+	if (director && upt_trusted_set_targets(m.set) != NULL) {
+		upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+		struct upt_assignment *list;
+		size_t n;
+
+		if (upt_director_assignments(upt_trusted_set_targets(m.set), &vehicle, &arena,
+			    &list, &n, NULL) == UPT_OK)
+			FUZZ_ASSERT(n <= 2 && (n < 2 || list[0].ecu < list[1].ecu));
+	}
+	upt_trusted_set_free(&m.set);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct upt_span rest;
+
+	if (size == 0)
+		return 0;
+	rest = upt_span(data + 1, size - 1);
+	switch (data[0]) {
+	case 'r':
+		parse_one(UPT_ROLE_ROOT, rest);
+		break;
+	case 't':
+		parse_one(UPT_ROLE_TIMESTAMP, rest);
+		break;
+	case 's':
+		parse_one(UPT_ROLE_SNAPSHOT, rest);
+		break;
+	case 'g':
+		parse_one(UPT_ROLE_TARGETS, rest);
+		break;
+	case 'p':
+		match_one(rest);
+		break;
+	default:
+		if (data[0] >= '0' && data[0] <= '7')
+			drive((unsigned)(data[0] - '0'), rest);
+		break;
+	}
+	return 0;
+}
