@@ -25,8 +25,8 @@ try() {
 crash_between_any_two_steps() {
 	local i
 	find_points "$CALLS"
-	choose_step try $((POINTS - 1))
-	for ((i = 0; i < POINTS - 1; i += STEP)); do
+	choose_step 32
+	for ((i = POINTS - 1; i >= 0; i -= STEP)); do
 		try "$i"
 	done
 	printf 'points %d, tried %d (every %d), old %d, new %d, one of two %d, lost %d, stuck %d\n' \

@@ -9,7 +9,6 @@ source "$HERE_FAULT/../e2e/client/lib.sh" "$1"
 # The calls by which the client makes a change last; every one is a step that a crash can come before.
 CALLS=fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,pwrite64,ftruncate
 ALL=${2:-}
-BUDGET_S=${FAULT_BUDGET_S:-60}
 [ -z "$ALL" ] || [ "$ALL" = --all ] || { echo "usage: $0 BIN-DIR [--all]" >&2; exit 2; }
 
 # director_again: the Director as it is on disk, at the port that nginx knows.
@@ -70,13 +69,9 @@ find_points() {
 	[ "$POINTS" -ge 20 ] || { echo "only $POINTS points: is the cycle traced at all?" >&2; exit 1; }
 }
 
-# choose_step COMMAND...: runs it once; STEP is such that trying every STEPth of POINTS this way fits the budget.
+# choose_step TRIES: STEP is such that every STEPth of POINTS makes about so many; always the same for the same POINTS.
 choose_step() {
-	local begin=${EPOCHREALTIME/./} one_ms fit
-	"$@"
-	one_ms=$(((${EPOCHREALTIME/./} - begin) / 1000 + 1))
-	fit=$((BUDGET_S * 1000 / one_ms + 1))
-	STEP=$(((POINTS + fit - 1) / fit))
+	STEP=$(((POINTS + $1 - 1) / $1))
 	[ -z "$ALL" ] || STEP=1
 }
 
