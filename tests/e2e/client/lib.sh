@@ -401,6 +401,10 @@ sign_as() {
 	local key id sig
 	key=$(key_of "$1" "$2")
 	id=$(current "$1" root | jq -r ".signed.roles[\"$2\"].keyids[0]")
+	if [ -f "${key%.pem}.json" ]; then
+		id=$(current "$1" root | jq -r --slurpfile k "${key%.pem}.json" \
+			'.signed.keys | to_entries[] | select(.value.keyval == $k[0].keyval) | .key')
+	fi
 	cat >"$W/payload"
 	sig=$(openssl pkeyutl -sign -rawin -inkey "$key" -in "$W/payload" | od -An -v -tx1 | tr -d ' \n')
 	printf '{"signatures":[{"keyid":"%s","method":"ed25519","sig":"%s"}],"signed":' "$id" "$sig"
