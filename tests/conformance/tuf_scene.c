@@ -148,9 +148,8 @@ static void
 sign_role(struct scene *s, struct scene_role *role, cJSON *payload)
 {
 	char expires[UPT_TIME_TEXT_SIZE];
-	int64_t now = (int64_t)time(NULL);
 
-	upt_time_format(role->expired ? now - 60 : now + MONTH_S, expires);
+	upt_time_format(role->expired ? s->now - 60 : s->now + MONTH_S, expires);
 	set_member(payload, "version", cJSON_CreateNumber((double)role->version));
 	set_member(payload, "expires", cJSON_CreateString(expires));
 	for (size_t i = 0; i < s->n_changes; i++) {
@@ -541,6 +540,7 @@ scene_setup(void **state)
 
 	assert_non_null(s);
 	world_init(&s->w, UPT_REPO_IMAGE);
+	s->now = (int64_t)time(NULL);
 	scratch_make(s->dir);
 	s->server = loopback_start(answer, s);
 	s->root = (struct root_plan){1, K(ROOT), K(TIME), K(SNAP), K(TARG), 1, false};

@@ -40,6 +40,8 @@ struct scene_change {
 struct scene {
 	struct world w;
 	struct loopback *server;
+	/* When the scene began: what is published again unchanged has the same bytes. */
+	int64_t now;
 	char dir[64];
 	struct scene_file files[SCENE_MAX_FILES];
 	size_t n_files;
