@@ -534,8 +534,8 @@ what_cannot_be_judged_fails_the_run(void **state)
 	static const char *const answers[] = {"{}", "[]", "not JSON",
 		"{\"director\":{\"update\":{\"is_success\":true}}}",
 		"{\"director\":{\"update\":{}},\"image_repo\":{\"update\":{\"is_success\":true}}}",
-		"{\"director\":{\"update\":{\"is_success\":true}},\"image_repo\":{\"update\":"
-		"{\"is_success\":\"true\"}}}"};
+		("{\"director\":{\"update\":{\"is_success\":true}},\"image_repo\":{\"update\":"
+		 "{\"is_success\":\"true\"}}}")};
 	struct suite *s = *state;
 	struct vector *v = add_vector(s, "vector");
 	struct plan good = {0};
