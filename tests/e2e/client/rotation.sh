@@ -66,6 +66,18 @@ root_version() {
 	current "$1" root | jq .signed.version
 }
 
+# A root in the middle that the server lost: the last good root stays in force (the repository signs for clients
+# between two roots too), and the client follows when the file is back.
+missing_root_in_the_middle() {
+	local before
+	before=$(status .metadata.image.root)
+	repo rotate timestamp && rotate_image root
+	mv "$IMAGE_REPO/public/$((before + 1)).root.json" "$W/lost.root.json"
+	follows image 0
+	mv "$W/lost.root.json" "$IMAGE_REPO/public/$((before + 1)).root.json"
+	follows image 2
+}
+
 # Two of three root keys sign; afterwards one is not enough.
 root_threshold() {
 	repo key generate spare-1 && repo key generate spare-2
@@ -217,7 +229,8 @@ fast_forwarded_director_timestamp() {
 }
 
 case ${2:-} in
-roles) set -- image_roles director_roles other_kinds_of_keys several_rotations_at_once root_threshold ;;
+roles) set -- image_roles director_roles other_kinds_of_keys several_rotations_at_once missing_root_in_the_middle \
+	root_threshold ;;
 thieves) set -- old_keys bad_roots root_gap fast_forwarded_image_timestamp fast_forwarded_image_snapshot \
 	fast_forwarded_director_timestamp expired_root ;;
 *) echo "usage: $0 BIN-DIR roles|thieves" >&2; exit 2 ;;
