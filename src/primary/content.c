@@ -158,6 +158,7 @@ upt_primary_prepare(struct upt_primary *p, struct upt_job *job, struct upt_err *
 	struct upt_metadata_source source = upt_primary_source(p);
 	struct upt_link *link = job->ecu->link;
 	upt_cleanup(upt_close_fd) int fd = -1;
+	enum upt_code code;
 
 	UPT_TRY(check_format(job, &described, err));
 	if (link->ops->needs_image(link)) {
@@ -165,10 +166,14 @@ upt_primary_prepare(struct upt_primary *p, struct upt_job *job, struct upt_err *
 		UPT_TRY(upt_images_open_verified(p->images, &job->image.image, &fd, err));
 		described.image_fd = fd;
 	}
-	UPT_TRY(link->ops->send_metadata(link, &source, err));
-	UPT_TRY(link->ops->send_image(link, &described, &progress, err));
-	job->prepared = true;
-	return UPT_OK;
+	code = link->ops->send_metadata(link, &source, err);
+	if (code == UPT_OK)
+		code = link->ops->send_image(link, &described, &progress, err);
+	/* Not the image's server, but the ECU: the caller must tell them apart. */
+	if (code == UPT_E_NETWORK && job->ecu->config->is_ip)
+		job->ecu->reachable = false;
+	job->prepared = code == UPT_OK;
+	return code;
 }
 
 /*

@@ -21,27 +21,37 @@ load_time(struct upt_primary *p, struct upt_err *err)
 }
 
 /* Steps 4 to 7: everything that the bundle needs is fetched, verified and handed over before anything is
- * installed. A Secondary that cannot be reached is left for a later cycle; any other fault ends the bundle. */
+ * installed. A Secondary that cannot be reached, or goes away meanwhile, is left for a later cycle: a broken one
+ * must not keep the vehicle's others from their updates. Any other fault ends the bundle. */
 static enum upt_code
 prepare_all(struct upt_primary *p, struct upt_err *err)
 {
-	struct upt_err unreachable = {0};
-
 	for (size_t i = 0; i < p->n_jobs; i++) {
 		struct upt_job *job = &p->jobs[i];
+		const char *serial = job->ecu->config->serial;
 		enum upt_code code;
 
-		if (!job->ecu->reachable) {
-			upt_fail(&unreachable, UPT_E_NETWORK, "Secondary %s cannot be reached",
-				job->ecu->config->serial);
+		if (!job->ecu->reachable)
 			continue;
-		}
 		code = upt_primary_prepare(p, job, err);
-		if (code != UPT_OK)
-			return upt_wrap(err, code, "ECU %s", job->ecu->config->serial);
+		if (code == UPT_E_NETWORK && !job->ecu->reachable)
+			upt_log_err(p->log, UPT_LOG_WARNING, err, "Secondary %s went away", serial);
+		else if (code != UPT_OK)
+			return upt_wrap(err, code, "ECU %s", serial);
 	}
-	if (unreachable.code != UPT_OK)
-		upt_log_err(p->log, UPT_LOG_WARNING, &unreachable, "left for a later cycle");
+	return UPT_OK;
+}
+
+/* What could not be brought to its ECU: the cycle is not done, and the next one is to come soon. */
+static enum upt_code
+check_all_prepared(const struct upt_primary *p, struct upt_err *err)
+{
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		if (!p->jobs[i].prepared)
+			return upt_fail(err, UPT_E_NETWORK,
+				"Secondary %s cannot be reached: %s is left for a later cycle",
+				p->jobs[i].ecu->config->serial, p->jobs[i].director.image.name);
+	}
 	return UPT_OK;
 }
 
@@ -69,7 +79,9 @@ run_steps(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_e
 	/* "Installing images", then the report of what runs now */
 	UPT_TRY(upt_primary_install(p, summary, err));
 	upt_primary_prune_images(p);
-	return summary->n_installed > 0 ? upt_primary_send_manifest(p, err) : UPT_OK;
+	if (summary->n_installed > 0)
+		UPT_TRY(upt_primary_send_manifest(p, err));
+	return check_all_prepared(p, err);
 }
 
 /* A failed step jumps to the version report (3.3, 3.9, 3.17): the Director learns of the attack at once. */
