@@ -267,6 +267,46 @@ correlation_id_is_a_short_string_or_nothing(void **state)
 }
 
 static void
+correlation_id_is_bounded(void **state)
+{
+	char custom[400], text[258];
+
+	(void)state;
+	memset(text, 'c', sizeof(text));
+	for (size_t len = 256; len <= 257; len++) {
+		upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+		upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+		const char *id;
+
+		snprintf(custom, sizeof(custom), "{\"correlationId\":\"%.*s\"}", (int)len, text);
+		m = parsed(for_vehicle(custom));
+		assert_code(upt_director_correlation_id(m, &arena, &id, NULL), UPT_OK);
+		assert_int_equal(strlen(id), len == 256 ? 256 : 0);
+	}
+}
+
+static void
+assignments_of_a_broken_entry_are_none(void **state)
+{
+	struct upt_vehicle v = vehicle();
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+	struct upt_assignment *list;
+	cJSON *t = empty_targets(1);
+	size_t n;
+
+	(void)state;
+	assign(t, "a", "primary=hw-p");
+	assign(t, "b", "brake=hw-b");
+	set_member(t, "targets/b/custom/uri", cJSON_CreateNumber(1));
+	assert_code(check(&v, cJSON_Duplicate(t, true)), UPT_E_MALFORMED);
+	m = parsed(t);
+	assert_code(upt_director_assignments(m, &v, &arena, &list, &n, NULL), UPT_E_MALFORMED);
+	assert_null(list);
+	assert_int_equal(n, 0);
+}
+
+static void
 rules_hold_inside_the_trusted_set(void **state)
 {
 	struct upt_vehicle v = vehicle();
@@ -308,6 +348,8 @@ main(void)
 		cmocka_unit_test(assignment_for_other_hardware_is_refused),
 		cmocka_unit_test(second_assignment_for_one_ecu_is_refused),
 		cmocka_unit_test(correlation_id_is_a_short_string_or_nothing),
+		cmocka_unit_test(correlation_id_is_bounded),
+		cmocka_unit_test(assignments_of_a_broken_entry_are_none),
 		cmocka_unit_test(rules_hold_inside_the_trusted_set),
 	};
 	return cmocka_run_group_tests_name("director rules", tests, NULL, NULL);

@@ -81,6 +81,24 @@ characters_are_whole(void **state)
 	assert_false(upt_path_matches("[\x01-\x7f]", "\xff", false));
 }
 
+static void
+characters_of_every_length_are_one(void **state)
+{
+	static const char *const ends[] = {"\x01", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
+		"\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		assert_true(upt_path_matches("?", ends[i], false));
+		assert_false(upt_path_matches("??", ends[i], false));
+		assert_true(upt_path_matches("[\x01-\xf4\x8f\xbf\xbf]", ends[i], false));
+		assert_int_equal(
+			upt_path_matches("[\xc2\x80-\xf4\x8f\xbf\xbf]", ends[i], false), i >= 2);
+	}
+	/* A lone byte is above every character. */
+	assert_false(upt_path_matches("[\x01-\xf4\x8f\xbf\xbf]", "\x80", false));
+}
+
 static uint32_t
 next_random(uint32_t *seed)
 {
@@ -153,6 +171,7 @@ main(void)
 		cmocka_unit_test(whole_name_must_match),
 		cmocka_unit_test(brackets_hold_ranges_and_their_own_ends),
 		cmocka_unit_test(characters_are_whole),
+		cmocka_unit_test(characters_of_every_length_are_one),
 		cmocka_unit_test(random_patterns_agree_with_fnmatch),
 		cmocka_unit_test(many_stars_cost_no_power),
 	};
