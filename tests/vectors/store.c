@@ -1,0 +1,153 @@
+/* What a client keeps, and a folder instead of a server. */
+#include <fcntl.h>
+#include <stdio.h>
+#include "base/encode.h"
+#include "base/file.h"
+#include "metadata/limits.h"
+#include "runner.h"
+
+#define ROOT_MAX_BYTES ((size_t)1 << 20)
+
+static struct stored *
+find(const struct store *s, const char *role)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (strcmp(s->list[i].role, role) == 0)
+			return &s->list[i];
+	}
+	return NULL;
+}
+
+/* The role in a file name as clients ask for it: "3.team%2Fa.json" is team/a. */
+static void
+note_asked(struct store *s, const char *file)
+{
+	const char *slash = strrchr(file, '/'), *p = slash != NULL ? slash + 1 : file;
+	size_t digits = strspn(p, "0123456789"), len = 0;
+
+	if (digits > 0 && p[digits] == '.')
+		p += digits + 1;
+	while (*p != '\0' && strcmp(p, ".json") != 0 && len + 1 < sizeof(s->asked)) {
+		uint8_t c;
+
+		if (*p == '%' && upt_hex_decode(upt_span(p + 1, 2), &c, 1)) {
+			s->asked[len++] = (char)c;
+			p += 3;
+		} else {
+			s->asked[len++] = *p++;
+		}
+	}
+	s->asked[len] = '\0';
+	s->n_asked++;
+}
+
+static enum upt_code
+store_fetch(void *ctx, const char *file, size_t max, struct upt_buf *out, struct upt_err *err)
+{
+	struct store *s = ctx;
+	upt_cleanup(upt_buf_clear) struct upt_buf path = {0};
+	enum upt_code code;
+
+	/* A root that is not there is the end of the chain, and what is asked for next is told. */
+	UPT_TRY(upt_buf_printf(&path, err, "%s/%s", s->folder, file));
+	note_asked(s, file);
+	code = upt_file_read(AT_FDCWD, (const char *)path.data, max, out, err);
+	return code == UPT_E_NOT_FOUND ? UPT_E_ABSENT : code;
+}
+
+static enum upt_code
+store_load(void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)
+{
+	const struct stored *found = find(ctx, role);
+	upt_cleanup(upt_buf_clear) struct upt_buf copy = {0};
+
+	if (found == NULL)
+		return upt_fail(err, UPT_E_NOT_FOUND, "no %s is stored", role);
+	UPT_TRY(upt_buf_append(&copy, found->bytes.data, found->bytes.len, err));
+	upt_buf_move(out, &copy);
+	return UPT_OK;
+}
+
+static enum upt_code
+store_save(void *ctx, const char *role, uint64_t version, struct upt_span bytes, struct upt_err *err)
+{
+	struct store *s = ctx;
+	struct stored *place = find(s, role), *grown;
+	upt_cleanup(upt_buf_clear) struct upt_buf copy = {0};
+
+	UPT_TRY(upt_buf_append(&copy, bytes.data, bytes.len, err));
+	if (place == NULL) {
+		grown = realloc(s->list, (s->n + 1) * sizeof(*grown));
+		if (grown == NULL)
+			return upt_fail(err, UPT_E_NO_MEMORY, "no memory to store %s", role);
+		s->list = grown;
+		place = &grown[s->n];
+		*place = (struct stored){.role = strdup(role)};
+		if (place->role == NULL)
+			return upt_fail(err, UPT_E_NO_MEMORY, "no memory to store %s", role);
+		s->n++;
+	}
+	place->version = version;
+	upt_buf_move(&place->bytes, &copy);
+	return UPT_OK;
+}
+
+static enum upt_code
+store_forget(void *ctx, const char *role, struct upt_err *err)
+{
+	struct store *s = ctx;
+	struct stored *found = find(s, role);
+
+	(void)err;
+	if (found == NULL)
+		return UPT_OK;
+	free(found->role);
+	upt_buf_clear(&found->bytes);
+	*found = s->list[--s->n];
+	return UPT_OK;
+}
+
+static enum upt_code
+store_save_root(
+	void *ctx, uint64_t version, struct upt_span bytes, bool drop_others, struct upt_err *err)
+{
+	if (drop_others) {
+		UPT_TRY(store_forget(ctx, "timestamp", err));
+		UPT_TRY(store_forget(ctx, "snapshot", err));
+	}
+	return store_save(ctx, "root", version, bytes, err);
+}
+
+struct upt_feed
+store_feed(struct store *s)
+{
+	return (struct upt_feed){.ctx = s,
+		.fetch = store_fetch,
+		.load = store_load,
+		.save = store_save,
+		.save_root = store_save_root,
+		.forget = store_forget};
+}
+
+enum upt_code
+store_provision(struct store *s, const char *folder, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf path = {0};
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+
+	UPT_TRY(upt_buf_printf(&path, err, "%s/root.json", folder));
+	UPT_TRY(upt_file_read(AT_FDCWD, (const char *)path.data, ROOT_MAX_BYTES, &bytes, err));
+	return store_save(s, "root", 1, upt_buf_span(&bytes), err);
+}
+
+void
+store_clear(struct store *s)
+{
+	while (s->n > 0) {
+		s->n--;
+		free(s->list[s->n].role);
+		upt_buf_clear(&s->list[s->n].bytes);
+	}
+	free(s->list);
+	*s = (struct store){0};
+}
