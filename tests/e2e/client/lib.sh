@@ -359,12 +359,17 @@ requests() {
 
 # ---- forged metadata: by whoever holds the repository's online keys ----
 
+# director_db SQL: on the database of the running Director.
+director_db() {
+	sqlite3 -cmd '.timeout 20000' "$DIRECTOR/director.db" "$1"
+}
+
 # current AREA ROLE: the newest document.
 current() {
 	if [ "$1" = director ]; then
-		[ "$2" != root ] || { sqlite3 "$DIRECTOR/director.db" \
+		[ "$2" != root ] || { director_db \
 			"SELECT CAST(bytes AS TEXT) FROM root ORDER BY version DESC LIMIT 1"; return; }
-		sqlite3 "$DIRECTOR/director.db" "SELECT CAST(bytes AS TEXT) FROM document
+		director_db "SELECT CAST(bytes AS TEXT) FROM document
 			WHERE vehicle = '$VEHICLE' AND role = '$2' ORDER BY version DESC LIMIT 1"
 	elif [ "$2" = timestamp ]; then
 		cat "$IMAGE_REPO/public/timestamp.json"
@@ -385,7 +390,7 @@ put_document() {
 	local version name
 	version=$(jq .signed.version "$3")
 	if [ "$1" = director ]; then
-		sqlite3 -cmd '.timeout 5000' "$DIRECTOR/director.db" "INSERT INTO document
+		director_db "INSERT INTO document
 			SELECT vehicle, role, $version, expires, key_epoch, source,
 			CAST(readfile('$3') AS BLOB) FROM document WHERE vehicle = '$VEHICLE' AND role = '$2'
 			ORDER BY version DESC LIMIT 1"

@@ -66,7 +66,7 @@ forged() {
 }
 
 heard() {
-	sqlite3 "$DIRECTOR/director.db" 'SELECT text FROM attack ORDER BY rowid DESC LIMIT 1'
+	director_db 'SELECT text FROM attack ORDER BY rowid DESC LIMIT 1'
 }
 
 floats_and_duplicate_keys() {
@@ -174,11 +174,16 @@ path_traversal() {
 	forged 20 unknown-target "../../" .director image
 }
 
+case ${2:-} in
+documents) set -- truncated_json unsigned wrong_role signed_by_the_image_repository floats_and_duplicate_keys expired \
+	rollback wrong_hash_or_version snapshot_drops_a_file ;;
+targets) set -- foreign_ecu one_ecu_twice other_vehicle delegations wrong_hardware unknown_target \
+	other_content_under_a_known_name one_bad_target_spoils_the_bundle path_traversal ;;
+*) echo "usage: $0 BIN-DIR documents|targets" >&2; exit 2 ;;
+esac
 make_world 20000
 RADIO=1
-for name in truncated_json unsigned wrong_role signed_by_the_image_repository floats_and_duplicate_keys expired rollback \
-	wrong_hash_or_version snapshot_drops_a_file foreign_ecu one_ecu_twice other_vehicle delegations wrong_hardware \
-	unknown_target other_content_under_a_known_name one_bad_target_spoils_the_bundle path_traversal; do
+for name; do
 	run_case "$name"
 done
 finish

@@ -54,7 +54,7 @@ forged() {
 }
 
 heard() {
-	sqlite3 "$DIRECTOR/director.db" 'SELECT text FROM attack ORDER BY rowid DESC LIMIT 1'
+	director_db 'SELECT text FROM attack ORDER BY rowid DESC LIMIT 1'
 }
 
 # Well signed, and still not JSON as metadata may be.
@@ -184,15 +184,20 @@ release_counter_dropped() {
 	forged 21 release-counter-rollback "app/" .director,.image
 }
 
+case ${2:-} in
+documents) set -- truncated_json unsigned wrong_role signed_by_another_role floats duplicate_keys large_numbers expired \
+	expired_by_the_tool rollback snapshot_rolls_targets_back ;;
+targets) set -- snapshot_drops_a_file wrong_hash_or_length wrong_version target_unknown targets_disagree \
+	wrong_hardware release_counter_going_back release_counter_dropped ;;
+*) echo "usage: $0 BIN-DIR documents|targets" >&2; exit 2 ;;
+esac
 make_world 20000
 repo key generate supplier
 repo delegate supplier --key supplier --path 'parts/*' --hardware-id gw-x1
 repo publish
 want_other
 updated
-for name in truncated_json unsigned wrong_role signed_by_another_role floats duplicate_keys large_numbers expired \
-	expired_by_the_tool rollback snapshot_rolls_targets_back snapshot_drops_a_file wrong_hash_or_length wrong_version \
-	target_unknown targets_disagree wrong_hardware release_counter_going_back release_counter_dropped; do
+for name; do
 	run_case "$name"
 done
 finish

@@ -220,7 +220,7 @@ fast_forwarded_director_timestamp() {
 	forge director - - '.version = 1000000'
 	updated
 	is "trusted timestamp" "$(status .metadata.director.timestamp)" 1000000
-	sqlite3 -cmd '.timeout 5000' "$DIRECTOR/director.db" "DELETE FROM document WHERE version = 1000000"
+	director_db "DELETE FROM document WHERE version = 1000000"
 	want_other
 	refused 21 version-rollback "director timestamp"
 	rotate_director timestamp
