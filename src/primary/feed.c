@@ -13,39 +13,41 @@ fetch_url(struct upt_primary *p, const char *base, const char *file_name, size_t
 	return upt_http_get(p->http, (const char *)url.data, max_bytes, out, err);
 }
 
-/* One set of callbacks a repository: the feed's ctx is the Primary, the function knows the repository. */
-#define FEED(name, repo_id, repo_field)                                                                \
-	static enum upt_code name##_fetch(                                                             \
-		void *ctx, const char *file, size_t max, struct upt_buf *out, struct upt_err *err)     \
-	{                                                                                              \
-		struct upt_primary *p = ctx;                                                           \
-		return fetch_url(p, p->config->repo_field.url, file, max, out, err);                   \
-	}                                                                                              \
-	static enum upt_code name##_load(                                                              \
-		void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)                 \
-	{                                                                                              \
-		return load(ctx, repo_id, role, out, err);                                             \
-	}                                                                                              \
-	static enum upt_code name##_save(void *ctx, const char *role, uint64_t version,                \
-		struct upt_span bytes, struct upt_err *err)                                            \
-	{                                                                                              \
-		struct upt_primary *p = ctx;                                                           \
-		return upt_store_save_document(p->store, repo_id, role, version, bytes, err);          \
-	}                                                                                              \
-	static enum upt_code name##_save_root(void *ctx, uint64_t version, struct upt_span bytes,      \
-		bool drop_others, struct upt_err *err)                                                 \
-	{                                                                                              \
-		struct upt_primary *p = ctx;                                                           \
-		return upt_store_save_root(p->store, repo_id, version, bytes, drop_others, err);       \
-	}                                                                                              \
-	static enum upt_code name##_forget(void *ctx, const char *role, struct upt_err *err)           \
-	{                                                                                              \
-		struct upt_primary *p = ctx;                                                           \
-		return upt_store_forget_document(p->store, repo_id, role, err);                        \
+/* One set of callbacks a repository: the feed's ctx is the Primary, the function knows the
+ * repository. */
+#define FEED(name, repo_id, repo_field)                                                            \
+	static enum upt_code name##_fetch(                                                         \
+		void *ctx, const char *file, size_t max, struct upt_buf *out, struct upt_err *err) \
+	{                                                                                          \
+		struct upt_primary *p = ctx;                                                       \
+		return fetch_url(p, p->config->repo_field.url, file, max, out, err);               \
+	}                                                                                          \
+	static enum upt_code name##_load(                                                          \
+		void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)             \
+	{                                                                                          \
+		return load(ctx, repo_id, role, out, err);                                         \
+	}                                                                                          \
+	static enum upt_code name##_save(void *ctx, const char *role, uint64_t version,            \
+		struct upt_span bytes, struct upt_err *err)                                        \
+	{                                                                                          \
+		struct upt_primary *p = ctx;                                                       \
+		return upt_store_save_document(p->store, repo_id, role, version, bytes, err);      \
+	}                                                                                          \
+	static enum upt_code name##_save_root(void *ctx, uint64_t version, struct upt_span bytes,  \
+		bool drop_others, struct upt_err *err)                                             \
+	{                                                                                          \
+		struct upt_primary *p = ctx;                                                       \
+		return upt_store_save_root(p->store, repo_id, version, bytes, drop_others, err);   \
+	}                                                                                          \
+	static enum upt_code name##_forget(void *ctx, const char *role, struct upt_err *err)       \
+	{                                                                                          \
+		struct upt_primary *p = ctx;                                                       \
+		return upt_store_forget_document(p->store, repo_id, role, err);                    \
 	}
 
 static enum upt_code
-load(struct upt_primary *p, enum upt_repo repo, const char *role, struct upt_buf *out, struct upt_err *err)
+load(struct upt_primary *p, enum upt_repo repo, const char *role, struct upt_buf *out,
+	struct upt_err *err)
 {
 	uint64_t first, last;
 
@@ -64,7 +66,8 @@ upt_primary_feed(struct upt_primary *p, enum upt_repo repo)
 	if (repo == UPT_REPO_DIRECTOR)
 		return (struct upt_feed){p, director_fetch, director_load, director_save,
 			director_save_root, director_forget};
-	return (struct upt_feed){p, image_fetch, image_load, image_save, image_save_root, image_forget};
+	return (struct upt_feed){
+		p, image_fetch, image_load, image_save, image_save_root, image_forget};
 }
 
 /* ---- for Secondaries: only what this Primary has verified and stored ---- */
@@ -78,49 +81,79 @@ hex_digit(char c)
 	return at != NULL ? (int)(at - digits) : -1;
 }
 
-/* "3.targets.json", "delegations/a%2Fb.json" -> version 3 or 0 and the role's name. */
+/* Decimal digits and a dot before the rest; unchanged when there are none, or more than any version
+ * has. */
+static const char *
+skip_version(const char *text, uint64_t *version)
+{
+	const char *p = text;
+
+	*version = 0;
+	for (; *p >= '0' && *p <= '9' && *version <= UPT_JSON_MAX_INTEGER; p++)
+		*version = *version * 10 + (uint64_t)(*p - '0');
+	if (p > text && *p == '.' && *version <= UPT_JSON_MAX_INTEGER)
+		return p + 1;
+	*version = 0;
+	return text;
+}
+
+/*
+ * "3.targets.json", "delegations/a%2Fb.json" -> version 3 or 0 and the role's name. The name comes
+ * from a Secondary: nothing of it is a path here, and what it spells is only looked up. versioned:
+ * this repository's names begin with a version, so that "1.x" is not taken for a role of that name.
+ */
 static bool
-parse_file_name(const char *file, uint64_t *version, char role[static UPT_MAX_ROLE_NAME_BYTES + 1])
+parse_file_name(const char *file, bool versioned, uint64_t *version,
+	char role[static UPT_MAX_ROLE_NAME_BYTES + 1])
 {
 	const char *p = file, *end = file + strlen(file);
-	char *digits_end;
 	size_t n = 0;
 
 	*version = 0;
 	if (end - file < 6 || strcmp(end - 5, ".json") != 0)
 		return false;
 	end -= 5;
-	if (strncmp(p, "delegations/", 12) == 0) {
+	if (strncmp(p, "delegations/", 12) == 0)
 		p += 12;
-	} else if (*p >= '1' && *p <= '9') {
-		*version = strtoull(p, &digits_end, 10);
-		if (*digits_end != '.') /* a role whose own name begins with a digit */
-			*version = 0;
-		else
-			p = digits_end + 1;
-	}
-	for (; p < end; p++) {
-		int hi = *p == '%' ? hex_digit(p[1]) : -1, lo = hi >= 0 ? hex_digit(p[2]) : -1;
+	else if (versioned)
+		p = skip_version(p, version);
+	for (; p < end; p++, n++) {
+		int hi = *p == '%' ? hex_digit(p[1]) : 0,
+		    lo = *p == '%' && hi >= 0 ? hex_digit(p[2]) : 0;
 
-		if (n == UPT_MAX_ROLE_NAME_BYTES || *p == '/' || (*p == '%' && lo < 0))
+		if (n == UPT_MAX_ROLE_NAME_BYTES || *p == '/' || hi < 0 || lo < 0)
 			return false;
-		role[n++] = *p == '%' ? (char)(hi << 4 | lo) : *p;
+		role[n] = *p == '%' ? (char)(hi << 4 | lo) : *p;
+		if (role[n] == '\0')
+			return false;
 		p += *p == '%' ? 2 : 0;
 	}
 	role[n] = '\0';
 	return n > 0;
 }
 
+/* Roots always carry their version, the rest where snapshots are consistent. */
+static bool
+is_versioned(const struct upt_primary *p, enum upt_repo repo, const char *file_name)
+{
+	const struct upt_trusted_set *set = repo == UPT_REPO_DIRECTOR ? p->director : p->image;
+	const struct upt_metadata *root = set != NULL ? upt_trusted_set_root(set) : NULL;
+	size_t digits = strspn(file_name, "0123456789");
+
+	return strcmp(file_name + digits, ".root.json") == 0 || root == NULL ||
+	       root->root.consistent_snapshot;
+}
+
 static enum upt_code
-source_fetch(void *ctx, enum upt_repo repo, const char *file_name, size_t max_bytes, struct upt_buf *out,
-	struct upt_err *err)
+source_fetch(void *ctx, enum upt_repo repo, const char *file_name, size_t max_bytes,
+	struct upt_buf *out, struct upt_err *err)
 {
 	struct upt_primary *p = ctx;
 	char role[UPT_MAX_ROLE_NAME_BYTES + 1];
 	uint64_t version;
 	enum upt_code code;
 
-	if (!parse_file_name(file_name, &version, role))
+	if (!parse_file_name(file_name, is_versioned(p, repo, file_name), &version, role))
 		return upt_fail(err, UPT_E_ABSENT, "no metadata has the name %.100s", file_name);
 	if (strcmp(role, "root") == 0)
 		code = upt_store_load_root(p->store, repo, version, out, err);
@@ -129,8 +162,9 @@ source_fetch(void *ctx, enum upt_repo repo, const char *file_name, size_t max_by
 	if (code == UPT_E_NOT_FOUND)
 		return upt_fail(err, UPT_E_ABSENT, "no %s is stored", file_name);
 	if (code == UPT_OK && out->len > max_bytes)
-		return upt_fail(err, UPT_E_TOO_LARGE, "%s has %zu bytes, more than the %zu asked for",
-			file_name, out->len, max_bytes);
+		return upt_fail(err, UPT_E_TOO_LARGE,
+			"%s has %zu bytes, more than the %zu asked for", file_name, out->len,
+			max_bytes);
 	return code;
 }
 
