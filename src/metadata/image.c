@@ -13,12 +13,10 @@ upt_image_digest(const struct upt_image *image, enum upt_hash_alg alg)
 }
 
 bool
-upt_image_same(const struct upt_image *a, const struct upt_image *b)
+upt_image_same_content(const struct upt_image *a, const struct upt_image *b)
 {
 	bool common = false;
 
-	if (strcmp(a->name, b->name) != 0 || a->length_bytes != b->length_bytes)
-		return false;
 	for (size_t i = 0; i < a->n_digests; i++) {
 		const struct upt_digest *other = upt_image_digest(b, a->digests[i].alg);
 		if (other == NULL)
@@ -28,4 +26,11 @@ upt_image_same(const struct upt_image *a, const struct upt_image *b)
 		common = true;
 	}
 	return common;
+}
+
+bool
+upt_image_same(const struct upt_image *a, const struct upt_image *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->length_bytes == b->length_bytes &&
+	       upt_image_same_content(a, b);
 }

@@ -24,7 +24,10 @@ struct upt_image {
 
 /* The digest of that algorithm; NULL when it is not listed. */
 const struct upt_digest *upt_image_digest(const struct upt_image *image, enum upt_hash_alg alg);
-/* Same name, length and digests (all algorithms both list, and at least one in common). */
+/* Same bytes, whatever they are called: every digest that both list agrees, and at least one is
+ * listed by both. */
+bool upt_image_same_content(const struct upt_image *a, const struct upt_image *b);
+/* Same content, name and length. */
 bool upt_image_same(const struct upt_image *a, const struct upt_image *b);
 
 #endif
