@@ -7,15 +7,41 @@
 #include "base/file.h"
 #include "primary/internal.h"
 
+/* Serials are at the start of the lines of what was registered. */
+static enum upt_code
+was_registered(struct upt_primary *p, const char *serial, bool *yes, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+	const char *line, *end;
+	size_t len = strlen(serial);
+
+	*yes = false;
+	UPT_TRY(upt_store_get_text(p->store, "registered_ecus", &text, err));
+	line = text.len > 0 ? (const char *)text.data : "";
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
+		*yes = *yes || (strncmp(line, serial, len) == 0 && line[len] == '\t');
+	return UPT_OK;
+}
+
 /* An ECU's identity key is made on the ECU and never leaves it; provisioning may also bring one. */
 static enum upt_code
-load_or_make_key(struct upt_primary *p, const char *path, struct upt_private_key **out, struct upt_err *err)
+load_or_make_key(struct upt_primary *p, const struct upt_ecu_config *config,
+	struct upt_private_key **out, struct upt_err *err)
 {
+	const char *path = config->key_path;
 	enum upt_code code = upt_private_key_load(path, out, err);
+	bool registered;
 	char id[65];
 
 	if (code != UPT_E_NOT_FOUND)
 		return code;
+	/* Its disk may not be mounted yet: a second identity would lock the vehicle out of its
+	 * Director. */
+	UPT_TRY(was_registered(p, config->serial, &registered, err));
+	if (registered)
+		return upt_fail(err, UPT_E_KEY,
+			"%s is gone, and ECU %s is registered with the key it held", path,
+			config->serial);
 	UPT_TRY(upt_private_key_generate("ed25519", 0, out, err));
 	UPT_TRY(upt_private_key_save(*out, path, err));
 	upt_private_key_id(*out, id);
@@ -39,8 +65,8 @@ state_path(struct upt_primary *p, const struct upt_ecu_config *config, char out[
 }
 
 static enum upt_code
-new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state, struct upt_installer **out,
-	struct upt_err *err)
+new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state,
+	struct upt_installer **out, struct upt_err *err)
 {
 	const struct upt_ecu_config *c = ecu->config;
 
@@ -62,7 +88,8 @@ new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state, str
 }
 
 static enum upt_code
-new_installer(struct upt_primary *p, struct upt_ecu *ecu, struct upt_installer **out, struct upt_err *err)
+new_installer(
+	struct upt_primary *p, struct upt_ecu *ecu, struct upt_installer **out, struct upt_err *err)
 {
 	const struct upt_ecu_config *c = ecu->config;
 	char state[PATH_MAX];
@@ -70,8 +97,8 @@ new_installer(struct upt_primary *p, struct upt_ecu *ecu, struct upt_installer *
 	UPT_TRY(state_path(p, c, state, err));
 	switch (c->kind) {
 	case UPT_INSTALLER_FILE:
-		return upt_file_installer_new(
-			&(struct upt_file_installer_config){.path = c->path, .backup_path = c->backup_path},
+		return upt_file_installer_new(&(struct upt_file_installer_config){.path = c->path,
+						      .backup_path = c->backup_path},
 			p->log, out, err);
 	case UPT_INSTALLER_OSTREE:
 		return upt_ostree_installer_new(
@@ -93,25 +120,29 @@ new_installer(struct upt_primary *p, struct upt_ecu *ecu, struct upt_installer *
 	return upt_fail(err, UPT_E_INTERNAL, "ECU %s has no installer", c->serial);
 }
 
+/* One counter serves all ECUs on this machine: each reports once in a manifest, and flash is
+ * written once. */
 static enum upt_code
 next_counter(void *ctx, const char *serial, uint64_t *out, struct upt_err *err)
 {
-	struct upt_primary *p = ctx;
-	char name[UPT_ECU_SERIAL_MAX + 32];
+	const struct upt_primary *p = ctx;
 
-	snprintf(name, sizeof(name), "report_counter:%s", serial);
-	return upt_store_next_u64(p->store, name, out, err);
+	(void)serial;
+	(void)err;
+	*out = p->report_counter;
+	return UPT_OK;
 }
 
-static bool
-same_content(const struct upt_image *a, const struct upt_image *b)
+enum upt_code
+upt_ecu_running(struct upt_ecu *ecu, struct upt_image *out, struct upt_err *err)
 {
-	for (size_t i = 0; i < a->n_digests; i++) {
-		const struct upt_digest *other = upt_image_digest(b, a->digests[i].alg);
-		if (other != NULL)
-			return upt_digest_equal(&a->digests[i], other);
+	if (!ecu->running_known) {
+		ecu->running = (struct upt_image){0};
+		UPT_TRY(ecu->installer->ops->current(ecu->installer, &ecu->running, err));
+		ecu->running_known = true;
 	}
-	return false;
+	*out = ecu->running;
+	return UPT_OK;
 }
 
 /* A report names a hash (2.10): of an ECU without software, that of no bytes, under no name. */
@@ -122,12 +153,12 @@ describe_nothing(struct upt_image *out, struct upt_err *err)
 	return upt_hash_span(UPT_HASH_SHA256, upt_span(NULL, 0), &out->digests[0], err);
 }
 
-/* What the store says is installed; before the first update, what the engine finds under the factory's name. */
+/* What the store says is installed; before the first update, what the engine finds under the
+ * factory's name. */
 static enum upt_code
 installed(void *ctx, const char *serial, struct upt_image *out, struct upt_err *err)
 {
 	struct upt_primary *p = ctx;
-	struct upt_image running = {0}, previous;
 	struct upt_ecu *ecu = NULL;
 
 	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_INSTALLED, out, err));
@@ -135,20 +166,12 @@ installed(void *ctx, const char *serial, struct upt_image *out, struct upt_err *
 		if (strcmp(p->ecus[i].config->serial, serial) == 0)
 			ecu = &p->ecus[i];
 	}
-	if (ecu == NULL || ecu->installer == NULL)
+	if (out->name[0] != '\0' || ecu == NULL || ecu->installer == NULL)
 		return UPT_OK;
-	UPT_TRY(ecu->installer->ops->current(ecu->installer, &running, err));
-	if (out->name[0] == '\0') {
-		*out = running;
-		if (running.n_digests == 0)
-			return describe_nothing(out, err);
-		snprintf(out->name, sizeof(out->name), "%s", ecu->config->factory_image);
-		return UPT_OK;
-	}
-	/* The engine went back by itself or by a person's hand: name what runs, if it is known. */
-	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_PREVIOUS, &previous, err));
-	if (!same_content(&running, out) && previous.name[0] != '\0' && same_content(&running, &previous))
-		*out = previous;
+	UPT_TRY(upt_ecu_running(ecu, out, err));
+	if (out->n_digests == 0)
+		return describe_nothing(out, err);
+	snprintf(out->name, sizeof(out->name), "%s", ecu->config->factory_image);
 	return UPT_OK;
 }
 
@@ -158,8 +181,8 @@ set_report_key(struct upt_ecu *ecu, struct upt_private_key *key, struct upt_err 
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 
 	UPT_TRY(upt_private_key_public_text(key, &text, err));
-	return upt_public_key_parse(upt_span_str(upt_private_key_type(key)), upt_buf_span(&text), &ecu->key,
-		err);
+	return upt_public_key_parse(
+		upt_span_str(upt_private_key_type(key)), upt_buf_span(&text), &ecu->key, err);
 }
 
 static enum upt_code
@@ -174,7 +197,7 @@ new_virtual(struct upt_primary *p, struct upt_ecu *ecu, struct upt_err *err)
 		.installed = installed,
 		.ctx = p};
 
-	UPT_TRY(load_or_make_key(p, ecu->config->key_path, &key, err));
+	UPT_TRY(load_or_make_key(p, ecu->config, &key, err));
 	UPT_TRY(set_report_key(ecu, key, err));
 	UPT_TRY(new_installer(p, ecu, &installer, err));
 	/* The link takes over both, also when it fails. */
@@ -204,7 +227,7 @@ upt_ecus_new(struct upt_primary *p, struct upt_err *err)
 	p->vehicle_ecus = calloc(config->n_ecus, sizeof(*p->vehicle_ecus));
 	if (p->ecus == NULL || p->vehicle_ecus == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu ECUs", config->n_ecus);
-	UPT_TRY(load_or_make_key(p, config->ecus[0].key_path, &p->key, err));
+	UPT_TRY(load_or_make_key(p, &config->ecus[0], &p->key, err));
 	for (size_t i = 0; i < config->n_ecus; i++) {
 		struct upt_ecu *ecu = &p->ecus[i];
 		enum upt_code code;

@@ -1,150 +1,229 @@
 #include <string.h>
+#include "base/encode.h"
 #include "primary/internal.h"
 
-/* ---- what a reboot or a crash left half done ---- */
-
-static enum upt_code
-finalize_ecu(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_image *pending, struct upt_err *err)
-{
-	const char *serial = ecu->config->serial;
-	struct upt_err failure = {0};
-	bool done = false;
-	enum upt_code code = ecu->installer->ops->finalize(ecu->installer, pending, &done, &failure);
-
-	if (code == UPT_OK && !done) {
-		upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s waits for a reboot", serial, pending->name);
-		return UPT_OK;
-	}
-	if (code == UPT_OK) {
-		UPT_TRY(upt_store_confirm_image(p->store, serial, pending, err));
-		upt_log(p->log, UPT_LOG_INFO, "ECU %s: runs %s", serial, pending->name);
-		return UPT_OK;
-	}
-	if (code != UPT_E_INSTALL)
-		return upt_fail(err, code, "%s", failure.message);
-	/* Something else came up: say so, and do not drive the vehicle into the same wall again. */
-	upt_log_err(p->log, UPT_LOG_ERROR, &failure, "ECU %s", serial);
-	upt_primary_record(p, serial, &failure);
-	UPT_TRY(upt_store_set_image(p->store, serial, UPT_SLOT_REFUSED, pending, err));
-	return upt_store_clear_image(p->store, serial, UPT_SLOT_PENDING, err);
-}
-
-/* Once in a process: an update that a crash cut short is finished or undone, and an application that shall run
- * and does not, as after a reboot, is started. A failure leaves the other ECUs updatable. */
-static void
-resume_ecu(struct upt_primary *p, struct upt_ecu *ecu)
-{
-	struct upt_err failure = {0};
-
-	if (ecu->resumed || ecu->installer->ops->resume == NULL)
-		return;
-	ecu->resumed = ecu->installer->ops->resume(ecu->installer, &failure) == UPT_OK;
-	if (!ecu->resumed)
-		upt_log_err(p->log, UPT_LOG_WARNING, &failure, "ECU %s: cannot be brought up",
-			ecu->config->serial);
-}
-
-enum upt_code
-upt_primary_finalize(struct upt_primary *p, struct upt_err *err)
+void
+upt_primary_resume(struct upt_primary *p)
 {
 	for (size_t i = 0; i < p->n_ecus; i++) {
 		struct upt_ecu *ecu = &p->ecus[i];
-		struct upt_image pending;
-		enum upt_code code;
+		struct upt_err err = {0};
 
-		if (ecu->installer == NULL)
+		if (ecu->resumed || ecu->installer == NULL || ecu->installer->ops->resume == NULL)
 			continue;
-		resume_ecu(p, ecu);
-		UPT_TRY(upt_store_get_image(p->store, ecu->config->serial, UPT_SLOT_PENDING, &pending, err));
-		if (pending.name[0] == '\0')
-			continue;
-		code = finalize_ecu(p, ecu, &pending, err);
+		ecu->resumed = ecu->installer->ops->resume(ecu->installer, &err) == UPT_OK;
+		if (!ecu->resumed)
+			upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s: cannot be brought up",
+				ecu->config->serial);
+	}
+}
+
+enum upt_code
+upt_primary_settle(struct upt_primary *p, struct upt_err *err)
+{
+	bool went_back;
+
+	for (size_t i = 0; i < p->n_ecus; i++) {
+		enum upt_code code = upt_ecu_settle(p, &p->ecus[i], &went_back, err);
+
 		if (code != UPT_OK)
-			return upt_wrap(err, code, "ECU %s", ecu->config->serial);
+			return upt_wrap(err, code, "ECU %s", p->ecus[i].config->serial);
 	}
 	return UPT_OK;
 }
 
 /* ---- installing what was prepared ---- */
 
-/* Which versions of which metadata vouched for what an ECU runs: status and the demo show it. */
+/* What the slots must hold before the engine changes anything. */
 static enum upt_code
-remember_vouchers(struct upt_primary *p, const struct upt_job *job, struct upt_err *err)
+note_intent(struct upt_primary *p, const struct upt_job *job, struct upt_err *err)
 {
-	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
-	const struct upt_trusted_set *sets[] = {p->director, p->image};
-	char name[UPT_ECU_SERIAL_MAX + 32];
+	const char *serial = job->ecu->config->serial;
+	struct upt_image before;
 
-	for (size_t i = 0; i < 2; i++) {
-		UPT_TRY(upt_buf_printf(&text, err, "%s%s", i > 0 ? "; " : "",
-			upt_repo_name(upt_trusted_set_policy(sets[i])->repo)));
-		for (int role = 0; role < UPT_N_ROLES; role++) {
-			const struct upt_metadata *doc = upt_trusted_set_held(sets[i], (enum upt_role)role);
-			if (doc != NULL)
-				UPT_TRY(upt_buf_printf(&text, err, " %s %llu", doc->name,
-					(unsigned long long)doc->version));
-		}
-	}
-	snprintf(name, sizeof(name), "vouchers:%s", job->ecu->config->serial);
-	return upt_store_set_text(p->store, name, upt_buf_span(&text), err);
+	/* The factory's image becomes the PREVIOUS of the first update, so that it has a name to go
+	 * back to. */
+	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_INSTALLED, &before, err));
+	if (before.name[0] == '\0' && job->ecu->installed.name[0] != '\0')
+		UPT_TRY(upt_store_set_image(
+			p->store, serial, UPT_SLOT_INSTALLED, &job->ecu->installed, err));
+	/* Another machine may do it and then not be heard: its next report is understood by this.
+	 */
+	if (job->ecu->installer == NULL)
+		UPT_TRY(upt_store_set_image(
+			p->store, serial, UPT_SLOT_PENDING, &job->image.image, err));
+	return UPT_OK;
 }
 
 static enum upt_code
-install_job(struct upt_primary *p, struct upt_job *job, bool *pending, struct upt_err *err)
+ask_engine(struct upt_primary *p, struct upt_job *job, bool *pending, struct upt_err *err)
 {
 	struct upt_install_job described = upt_job_describe(job);
 	struct upt_link *link = job->ecu->link;
-	const char *serial = job->ecu->config->serial;
 	upt_cleanup(upt_close_fd) int fd = -1;
-	struct upt_image before;
+	enum upt_code code;
 
 	if (link->ops->needs_image(link)) {
 		UPT_TRY(upt_images_open_verified(p->images, &job->image.image, &fd, err));
 		described.image_fd = fd;
 	}
-	/* The factory's image becomes the PREVIOUS of the first update, so that it has a name to go back to. */
-	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_INSTALLED, &before, err));
-	if (before.name[0] == '\0' && job->ecu->installed.name[0] != '\0')
-		UPT_TRY(upt_store_set_image(p->store, serial, UPT_SLOT_INSTALLED, &job->ecu->installed, err));
-	UPT_TRY(remember_vouchers(p, job, err));
-	UPT_TRY(link->ops->install(link, &described, pending, err));
-	job->installed = true;
-	if (*pending)
-		return upt_store_set_image(p->store, serial, UPT_SLOT_PENDING, &job->image.image, err);
-	return upt_store_confirm_image(p->store, serial, &job->image.image, err);
+	UPT_TRY(note_intent(p, job, err));
+	p->changed = true;
+	job->ecu->running_known = false;
+	code = link->ops->install(link, &described, pending, err);
+	job->installed = code == UPT_OK;
+	/* A Secondary's "no" is a fact; silence is not. */
+	if (code != UPT_OK && code != UPT_E_NETWORK && code != UPT_E_CANCELLED &&
+		job->ecu->installer == NULL) {
+		struct upt_err ignored = {0};
+
+		if (upt_store_clear_image(p->store, job->ecu->config->serial, UPT_SLOT_PENDING,
+			    &ignored) != UPT_OK)
+			upt_log_err(p->log, UPT_LOG_WARNING, &ignored, "ECU %s",
+				job->ecu->config->serial);
+	}
+	return code;
 }
 
-/* The bundle failed: ECUs of this cycle that can go back do, the last one first. */
-static void
-roll_back_bundle(struct upt_primary *p, struct upt_cycle_summary *summary)
+static enum upt_code
+install_job(struct upt_primary *p, struct upt_job *job, bool *pending, struct upt_err *err)
 {
+	const char *serial = job->ecu->config->serial;
+
+	UPT_TRY(ask_engine(p, job, pending, err));
+	UPT_TRY(upt_ecu_remember_vouchers(p, job, err));
+	if (*pending)
+		return upt_store_set_image(
+			p->store, serial, UPT_SLOT_PENDING, &job->image.image, err);
+	return upt_ecu_confirm(p, job->ecu, &job->image.image, err);
+}
+
+/* ---- the bundle ---- */
+
+/* "SERIAL\tHEX\n" of each image of the bundle under way: after a power cut in its middle the rest
+ * is still one bundle with what was installed before. */
+static enum upt_code
+describe_member(const struct upt_job *job, struct upt_buf *out, struct upt_err *err)
+{
+	const struct upt_digest *digest = &job->director.image.digests[0];
+	char hex[2 * UPT_HASH_MAX_BYTES + 1];
+
+	upt_hex_encode(upt_span(digest->bytes, digest->len), hex);
+	return upt_buf_printf(out, err, "%s\t%s\n", job->ecu->config->serial, hex);
+}
+
+static enum upt_code
+note_bundle(struct upt_primary *p, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		if (p->jobs[i].prepared || p->jobs[i].installed)
+			UPT_TRY(describe_member(&p->jobs[i], &text, err));
+	}
+	return upt_store_set_text(p->store, "bundle", upt_buf_span(&text), err);
+}
+
+enum upt_code
+upt_primary_end_bundle(struct upt_primary *p, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+
+	UPT_TRY(upt_store_get_text(p->store, "bundle", &text, err));
+	return text.len > 0 ? upt_store_set_text(p->store, "bundle", upt_span(NULL, 0), err)
+			    : UPT_OK;
+}
+
+enum upt_code
+upt_primary_resume_bundle(struct upt_primary *p, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+
+	UPT_TRY(upt_store_get_text(p->store, "bundle", &text, err));
+	for (size_t i = 0; i < p->n_jobs && text.len > 0; i++) {
+		upt_cleanup(upt_buf_clear) struct upt_buf member = {0};
+		struct upt_job *job = &p->jobs[i];
+
+		UPT_TRY(describe_member(job, &member, err));
+		job->installed = (job->state == UPT_JOB_DONE || job->state == UPT_JOB_PENDING) &&
+				 memmem(text.data, text.len, member.data, member.len) != NULL;
+	}
+	return UPT_OK;
+}
+
+/* ---- when the bundle fails ---- */
+
+static bool
+can_go_back(const struct upt_job *job)
+{
+	return job->installed && job->ecu->installer != NULL;
+}
+
+/*
+ * An installer's "no" would come again at every poll, and with it the rollback of all others: the
+ * whole bundle stays away until the Director changes its mind. Noted before anything goes back, so
+ * that after a power cut the rest of it goes back too.
+ */
+static void
+refuse_bundle(struct upt_primary *p)
+{
+	/* What is installed is noted first, what failed last: after a power cut in between it fails
+	 * again. */
 	for (size_t i = p->n_jobs; i > 0; i--) {
 		struct upt_job *job = &p->jobs[i - 1];
-		const char *serial = job->ecu->config->serial;
 		struct upt_err err = {0};
-		bool pending;
 
-		if (!job->installed)
+		if ((job->state != UPT_JOB_WANTED && !job->installed) ||
+			(job->installed && !can_go_back(job)))
 			continue;
-		if (job->ecu->link->ops->rollback(job->ecu->link, &pending, &err) != UPT_OK) {
-			upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s keeps %s", serial,
-				job->image.image.name);
-			continue;
-		}
-		job->installed = false;
-		if (upt_store_clear_image(p->store, serial, UPT_SLOT_PENDING, &err) != UPT_OK ||
-			upt_store_set_image(p->store, serial, UPT_SLOT_INSTALLED, &job->ecu->installed, &err) !=
-				UPT_OK)
-			upt_log_err(p->log, UPT_LOG_ERROR, &err, "ECU %s: cannot note the rollback", serial);
-		upt_log(p->log, UPT_LOG_WARNING, "ECU %s: back to %s", serial, job->ecu->installed.name);
-		summary->n_installed--;
+		if (upt_store_set_image(p->store, job->ecu->config->serial, UPT_SLOT_REFUSED,
+			    &job->image.image, &err) != UPT_OK)
+			upt_log_err(
+				p->log, UPT_LOG_WARNING, &err, "ECU %s", job->ecu->config->serial);
 	}
 }
 
-/* Secondaries first, then applications, the Primary's own system last: it is the one that reboots. Jobs are
- * in the order of the configuration, where the Primary is the first. */
-enum upt_code
-upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err)
+/* What failed for want of a network, space or time is tried again. */
+static void
+allow_again(struct upt_primary *p, const struct upt_job *job)
+{
+	struct upt_err err = {0};
+
+	if (upt_store_clear_image(p->store, job->ecu->config->serial, UPT_SLOT_REFUSED, &err) !=
+		UPT_OK)
+		upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s", job->ecu->config->serial);
+}
+
+/* ECUs of this cycle that can go back do, the last one first. */
+static void
+roll_back_bundle(struct upt_primary *p, bool for_good)
+{
+	for (size_t i = p->n_jobs; i > 0; i--) {
+		struct upt_job *job = &p->jobs[i - 1];
+		struct upt_err err = {0};
+		bool needs_reboot;
+
+		if (!job->installed)
+			continue;
+		if (upt_ecu_go_back(p, job->ecu, &needs_reboot, &err) != UPT_OK) {
+			upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s keeps %s",
+				job->ecu->config->serial, job->image.image.name);
+			continue;
+		}
+		if (!for_good)
+			allow_again(p, job);
+		job->installed = false;
+	}
+}
+
+static bool
+is_cancelled(const struct upt_primary *p)
+{
+	return p->options.cancel != NULL && *p->options.cancel;
+}
+
+static enum upt_code
+install_all(struct upt_primary *p, struct upt_err *err)
 {
 	for (size_t i = p->n_jobs; i > 0; i--) {
 		struct upt_job *job = &p->jobs[i - 1];
@@ -154,48 +233,66 @@ upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, st
 
 		if (!job->prepared)
 			continue;
-		upt_log(p->log, UPT_LOG_INFO, "ECU %s: installing %s", serial, job->image.image.name);
+		upt_log(p->log, UPT_LOG_INFO, "ECU %s: installing %s", serial,
+			job->image.image.name);
 		code = install_job(p, job, &pending, err);
-		if (code != UPT_OK) {
-			upt_wrap(err, code, "ECU %s: installing %s", serial, job->image.image.name);
-			roll_back_bundle(p, summary);
-			return code;
-		}
-		summary->n_installed++;
-		summary->n_pending += pending ? 1 : 0;
+		if (code != UPT_OK)
+			return upt_wrap(
+				err, code, "ECU %s: installing %s", serial, job->image.image.name);
 		upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s %s", serial, job->image.image.name,
 			pending ? "is installed and waits for a reboot" : "is installed");
 	}
 	return UPT_OK;
 }
 
+/* Secondaries first, then applications, the Primary's own system last: it is the one that reboots.
+ * Jobs are in the order of the configuration, where the Primary is the first. */
 enum upt_code
-upt_primary_rollback(struct upt_primary *p, const char *serial, bool *needs_reboot, struct upt_err *err)
+upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err)
 {
-	struct upt_image running, previous;
-	struct upt_ecu *ecu = NULL;
+	struct upt_err ignored = {0};
+	enum upt_code code;
+
+	/* Later than this the bundle is finished rather than left half done. */
+	if (is_cancelled(p))
+		return upt_fail(err, UPT_E_CANCELLED, "stopped before anything was installed");
+	UPT_TRY(note_bundle(p, err));
+	code = install_all(p, err);
+	if (code == UPT_E_INSTALL)
+		refuse_bundle(p);
+	if (code != UPT_OK)
+		roll_back_bundle(p, code == UPT_E_INSTALL);
+	for (size_t i = 0; i < p->n_jobs; i++)
+		summary->n_installed += p->jobs[i].state == UPT_JOB_WANTED && p->jobs[i].installed;
+	if (upt_primary_end_bundle(p, &ignored) != UPT_OK)
+		upt_log_err(p->log, UPT_LOG_WARNING, &ignored, "cannot note the end of a bundle");
+	return code;
+}
+
+/* ---- at a person's word ---- */
+
+enum upt_code
+upt_primary_rollback(
+	struct upt_primary *p, const char *serial, bool *needs_reboot, struct upt_err *err)
+{
+	struct upt_ecu *ecu = serial == NULL ? &p->ecus[0] : NULL;
+	struct upt_slots s;
+	bool went_back;
 
 	*needs_reboot = false;
-	for (size_t i = 0; i < p->n_ecus; i++) {
-		if (serial == NULL || strcmp(p->ecus[i].config->serial, serial) == 0) {
+	for (size_t i = 0; i < p->n_ecus && ecu == NULL; i++) {
+		if (strcmp(p->ecus[i].config->serial, serial) == 0)
 			ecu = &p->ecus[i];
-			break;
-		}
 	}
 	if (ecu == NULL)
 		return upt_fail(err, UPT_E_USAGE, "this vehicle has no ECU %s", serial);
-	UPT_TRY(upt_primary_finalize(p, err));
-	serial = ecu->config->serial;
-	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_INSTALLED, &running, err));
-	UPT_TRY(upt_store_get_image(p->store, serial, UPT_SLOT_PREVIOUS, &previous, err));
-	if (previous.name[0] == '\0')
-		return upt_fail(err, UPT_E_INSTALL, "ECU %s has nothing to go back to", serial);
-	/* Noted before it is done: a crash in between must not have the next cycle undo the operator's wish. */
-	UPT_TRY(upt_store_set_image(p->store, serial, UPT_SLOT_REFUSED, &running, err));
-	UPT_TRY(ecu->link->ops->rollback(ecu->link, needs_reboot, err));
-	upt_log(p->log, UPT_LOG_INFO, "ECU %s: back from %s to %s%s", serial, running.name, previous.name,
-		*needs_reboot ? " at the next reboot" : "");
-	if (*needs_reboot)
-		return upt_store_set_image(p->store, serial, UPT_SLOT_PENDING, &previous, err);
-	return upt_store_confirm_image(p->store, serial, &previous, err);
+	UPT_TRY(upt_ecu_settle(p, ecu, &went_back, err));
+	UPT_TRY(upt_ecu_get_slots(p, ecu, &s, err));
+	/* Asked for again, after a power cut say: it is done, or waits for the reboot. */
+	if (went_back || (s.pending.name[0] != '\0' && upt_image_same(&s.pending, &s.previous) &&
+				 upt_image_same(&s.refused, &s.installed))) {
+		*needs_reboot = s.pending.name[0] != '\0';
+		return UPT_OK;
+	}
+	return upt_ecu_go_back(p, ecu, needs_reboot, err);
 }

@@ -1,6 +1,6 @@
 /*
- * What the files of src/primary share. Steps of the cycle are functions of struct upt_primary in the order
- * of cycle.c.
+ * What the files of src/primary share. Steps of the cycle are functions of struct upt_primary in
+ * the order of cycle.c.
  */
 #ifndef UPT_PRIMARY_INTERNAL_H
 #define UPT_PRIMARY_INTERNAL_H
@@ -20,21 +20,33 @@ struct upt_ecu {
 	const struct upt_ecu_config *config;
 	struct upt_link *link;
 	struct upt_installer *installer; /* borrowed from a virtual link; NULL for ip */
-	struct upt_engine *engine;       /* HTTP of the container engine, or NULL */
-	struct upt_public_key *key;      /* of its version reports; ip: as it was registered */
-	struct upt_buf report;           /* its signed report in this cycle */
-	struct upt_image installed;      /* as that report says */
-	bool reachable;
-	bool resumed;                    /* its installer has picked up what a crash or reboot left */
+	struct upt_engine *engine; /* HTTP of the container engine, or NULL */
+	struct upt_public_key *key; /* of its version reports; ip: as it was registered */
+	struct upt_buf report; /* its signed report in this cycle */
+	struct upt_image installed; /* as that report says */
+	struct upt_image running; /* what its installer found, while running_known */
+	bool running_known;
+	bool reachable; /* it reported in this cycle */
+	bool resumed; /* its installer finished what the last process left */
 };
 
-/* One target that this cycle shall bring to one ECU. */
+/* What an assignment asks of this cycle. */
+enum upt_job_state {
+	UPT_JOB_DONE = 0, /* installed */
+	UPT_JOB_PENDING, /* installed, waits for a reboot */
+	UPT_JOB_REFUSED, /* was rolled back or failed here */
+	UPT_JOB_UNREACHABLE, /* the ECU does not answer: left for a later cycle */
+	UPT_JOB_WANTED, /* to be installed */
+};
+
+/* One assignment of the Director to one ECU. */
 struct upt_job {
 	struct upt_ecu *ecu;
 	struct upt_target director;
 	struct upt_target image;
+	enum upt_job_state state;
 	bool prepared;
-	bool installed;
+	bool installed; /* in this cycle, or in the same bundle before a power cut */
 };
 
 struct upt_primary {
@@ -44,25 +56,33 @@ struct upt_primary {
 	struct upt_store *store;
 	struct upt_images *images;
 	struct upt_http *http;
-	struct upt_private_key *key;     /* the Primary's, for the vehicle version manifest */
+	struct upt_http *foreign_http; /* for images on servers that are not ours: without
+					  certificate; or NULL */
+	struct upt_private_key *key; /* the Primary's, for the vehicle version manifest */
 	struct upt_vehicle vehicle;
 	struct upt_vehicle_ecu *vehicle_ecus;
 	size_t n_ecus;
-	struct upt_ecu *ecus;            /* the Primary is the first */
-	int64_t now;                     /* trusted time of this cycle */
+	struct upt_ecu *ecus; /* the Primary is the first */
+	int64_t now; /* trusted time of this cycle */
+	uint64_t report_counter; /* of the manifest that is being made */
+	bool changed; /* an ECU runs something that no accepted manifest tells of */
 	/* Step 3 */
 	struct upt_feed director_feed, image_feed;
 	struct upt_trusted_set *director, *image;
-	struct upt_arena arena;          /* of this cycle */
+	struct upt_arena arena; /* of this cycle */
 	struct upt_assignment *assignments;
 	size_t n_assignments;
-	struct upt_job *jobs;
+	struct upt_job *jobs; /* one for each assignment */
 	size_t n_jobs;
 };
 
 /* ---- ecus.c: links, installers and keys from the configuration ---- */
 UPT_NODISCARD enum upt_code upt_ecus_new(struct upt_primary *p, struct upt_err *err);
 void upt_ecus_free(struct upt_primary *p);
+/* What the ECU's installer finds running: asked once a cycle, and again after anything was changed.
+ */
+UPT_NODISCARD enum upt_code
+upt_ecu_running(struct upt_ecu *ecu, struct upt_image *out, struct upt_err *err);
 
 /* ---- engine.c ---- */
 struct upt_engine_http;
@@ -78,6 +98,8 @@ struct upt_metadata_source upt_primary_source(struct upt_primary *p);
 /* ---- provision.c: pinned roots, registration ---- */
 UPT_NODISCARD enum upt_code upt_primary_pin_roots(struct upt_primary *p, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_primary_register(struct upt_primary *p, struct upt_err *err);
+/* The next cycle registers once more: the Director does not know the vehicle any longer. */
+void upt_primary_register_again(struct upt_primary *p);
 
 /* ---- report.c: step 1 and the report after an installation ---- */
 UPT_NODISCARD enum upt_code upt_primary_send_manifest(struct upt_primary *p, struct upt_err *err);
@@ -85,22 +107,68 @@ UPT_NODISCARD enum upt_code upt_primary_send_manifest(struct upt_primary *p, str
 void upt_primary_record(struct upt_primary *p, const char *ecu, const struct upt_err *refusal);
 
 /* ---- verify.c: step 3 ---- */
-UPT_NODISCARD enum upt_code upt_primary_verify_director(struct upt_primary *p, bool *changed, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_primary_verify_director(struct upt_primary *p, bool *changed, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_primary_verify_images(struct upt_primary *p, struct upt_err *err);
+/* Nothing that was verified in this cycle has expired by now: downloads may take days. */
+bool upt_primary_is_fresh(const struct upt_primary *p);
 /* Fresh trusted sets for a cycle; end drops them with everything that points into them. */
 UPT_NODISCARD enum upt_code upt_primary_begin_cycle(struct upt_primary *p, struct upt_err *err);
 void upt_primary_end_cycle(struct upt_primary *p);
 
 /* ---- content.c: steps 4 to 7 ---- */
-UPT_NODISCARD enum upt_code upt_primary_download(struct upt_primary *p, struct upt_job *job, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_primary_prepare(struct upt_primary *p, struct upt_job *job, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_primary_download(struct upt_primary *p, struct upt_job *job, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_primary_prepare(struct upt_primary *p, struct upt_job *job, struct upt_err *err);
 /* Removes stored images, whole or begun, that no job of this cycle is still to install. */
 void upt_primary_prune_images(struct upt_primary *p);
 
+/* ---- slots.c: what the Primary remembers of an ECU's images ---- */
+struct upt_slots {
+	struct upt_image installed, previous, pending,
+		refused; /* as in storage/store.h; name "": none */
+};
+UPT_NODISCARD enum upt_code upt_ecu_get_slots(struct upt_primary *p, const struct upt_ecu *ecu,
+	struct upt_slots *out, struct upt_err *err);
+/* image is what the ECU runs now: what it ran becomes PREVIOUS, PENDING is cleared. Repeatable. */
+UPT_NODISCARD enum upt_code upt_ecu_confirm(struct upt_primary *p, const struct upt_ecu *ecu,
+	const struct upt_image *image, struct upt_err *err);
+/* What a new image must not fall below: INSTALLED, with the highest release counter that ever ran.
+ */
+UPT_NODISCARD enum upt_code upt_ecu_release_floor(struct upt_primary *p, const struct upt_ecu *ecu,
+	struct upt_image *out, struct upt_err *err);
+/* Notes which metadata vouches for a job's image: status shows it. */
+UPT_NODISCARD enum upt_code
+upt_ecu_remember_vouchers(struct upt_primary *p, const struct upt_job *job, struct upt_err *err);
+/* Back from PENDING, or else from INSTALLED to PREVIOUS; what it went back from is REFUSED. When
+ * the engine fails, nothing has changed. UPT_E_UNSUPPORTED for an ECU on another machine;
+ * UPT_E_INSTALL. */
+UPT_NODISCARD enum upt_code upt_ecu_go_back(
+	struct upt_primary *p, struct upt_ecu *ecu, bool *needs_reboot, struct upt_err *err);
+/* Brings the slots of an ECU on this machine to what runs: after a reboot, a crash, a rollback by
+ * others. *went_back: an interrupted rollback was finished. Only failures of the store are
+ * returned. */
+UPT_NODISCARD enum upt_code
+upt_ecu_settle(struct upt_primary *p, struct upt_ecu *ecu, bool *went_back, struct upt_err *err);
+/* The same for an ECU on another machine, from its report. */
+UPT_NODISCARD enum upt_code
+upt_ecu_adopt_report(struct upt_primary *p, struct upt_ecu *ecu, struct upt_err *err);
+
 /* ---- install.c ---- */
-UPT_NODISCARD enum upt_code upt_primary_finalize(struct upt_primary *p, struct upt_err *err);
-UPT_NODISCARD enum upt_code upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
+/* Once in a process, tried again in each cycle until it succeeds: what a crash or a reboot stopped
+ * runs again. */
+void upt_primary_resume(struct upt_primary *p);
+/* What a crash, a reboot or somebody else left, on every ECU of this machine. */
+UPT_NODISCARD enum upt_code upt_primary_settle(struct upt_primary *p, struct upt_err *err);
+/* Marks the jobs that an interrupted bundle installed already. */
+UPT_NODISCARD enum upt_code upt_primary_resume_bundle(struct upt_primary *p, struct upt_err *err);
+/* Nothing is left of the last bundle: what it installed stays, whatever comes. */
+UPT_NODISCARD enum upt_code upt_primary_end_bundle(struct upt_primary *p, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
 /* What an installer needs to know of a job; image_fd is -1. */
 struct upt_install_job upt_job_describe(const struct upt_job *job);
 struct upt_install_progress upt_primary_progress(struct upt_primary *p);

@@ -25,7 +25,8 @@ open_http(struct upt_primary *p, struct upt_err *err)
 }
 
 enum upt_code
-upt_primary_new(const struct upt_primary_options *options, struct upt_primary **out, struct upt_err *err)
+upt_primary_new(
+	const struct upt_primary_options *options, struct upt_primary **out, struct upt_err *err)
 {
 	upt_cleanup(upt_primary_free) struct upt_primary *p = calloc(1, sizeof(*p));
 
@@ -58,6 +59,7 @@ upt_primary_free(struct upt_primary **primary)
 	upt_ecus_free(p);
 	upt_private_key_free(&p->key);
 	upt_http_free(&p->http);
+	upt_http_free(&p->foreign_http);
 	upt_images_close(&p->images);
 	upt_store_close(&p->store);
 	free(p);

@@ -1,6 +1,6 @@
 /*
- * The Primary: one update cycle in the Standard's seven steps, and what a person may ask of it. Knows
- * every module below; owns the state directory while it lives. Thread-safety: one thread.
+ * The Primary: one update cycle in the Standard's seven steps, and what a person may ask of it.
+ * Knows every module below; owns the state directory while it lives. Thread-safety: one thread.
  * Uptane Standard 2.1 "what the Primary does", "installing images".
  */
 #ifndef UPT_PRIMARY_PRIMARY_H
@@ -12,48 +12,56 @@
 struct upt_primary;
 
 struct upt_primary_options {
-	const struct upt_config *config;   /* borrowed for the Primary's life */
-	const struct upt_log *log;         /* borrowed, may be NULL */
-	int64_t (*clock)(void *ctx);       /* seconds since 1970 by the system's clock */
+	const struct upt_config *config; /* borrowed for the Primary's life */
+	const struct upt_log *log; /* borrowed, may be NULL */
+	int64_t (*clock)(void *ctx); /* seconds since 1970 by the system's clock */
 	void *clock_ctx;
 	/* Called a few times a second while something long runs; may be NULL. total 0: unknown. */
-	void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total, const char *unit);
+	void (*progress)(
+		void *ctx, const char *what, uint64_t done, uint64_t total, const char *unit);
 	void *progress_ctx;
-	const volatile bool *cancel;       /* becomes true: stop soon, state stays consistent; may be NULL */
+	const volatile bool
+		*cancel; /* becomes true: stop soon, state stays consistent; may be NULL */
 };
 
-/* Opens the state (UPT_E_BUSY, UPT_E_DATABASE, ...), loads or makes the ECU keys, pins the provisioned roots
- * at the first start, and sets up links. No network. */
-UPT_NODISCARD enum upt_code upt_primary_new(const struct upt_primary_options *options,
-	struct upt_primary **out, struct upt_err *err);
+/* Opens the state (UPT_E_BUSY, UPT_E_DATABASE, ...), loads or makes the ECU keys, pins the
+ * provisioned roots at the first start, and sets up links. No network. */
+UPT_NODISCARD enum upt_code upt_primary_new(
+	const struct upt_primary_options *options, struct upt_primary **out, struct upt_err *err);
 void upt_primary_free(struct upt_primary **primary);
 
 /* What one cycle came to, for people; counts, not claims. */
 struct upt_cycle_summary {
-	unsigned n_assigned;   /* targets that the Director assigns to this vehicle */
-	unsigned n_installed;  /* ECUs that took a new image in this cycle */
-	unsigned n_pending;    /* ECUs that wait for a reboot */
-	unsigned n_refused;    /* assignments that were rolled back or failed before and are not tried again */
-	uint64_t n_requests;   /* to Director and Image repository */
+	unsigned n_assigned; /* targets that the Director assigns to this vehicle */
+	unsigned n_wanted; /* of these: to be installed in this cycle */
+	unsigned n_installed; /* ECUs that took a new image in this cycle */
+	unsigned n_pending; /* ECUs that wait for a reboot */
+	unsigned n_refused; /* assignments that were rolled back or failed before and are not tried
+			       again */
+	unsigned n_unreachable; /* assignments left for a later cycle because the ECU does not
+				   answer */
+	uint64_t n_requests; /* to Director and Image repository */
 	uint64_t n_connections;
 	uint64_t received_bytes; /* headers and bodies */
 };
 
 /*
- * One cycle. A refusal of metadata or images is recorded, reported to the Director at once when it can be
- * reached, and returned; what was rightly learnt before it stays.
+ * One cycle. A refusal of metadata or images is recorded, reported to the Director at once when it
+ * can be reached, and returned; what was rightly learnt before it stays.
  */
-UPT_NODISCARD enum upt_code upt_primary_cycle(struct upt_primary *primary,
-	struct upt_cycle_summary *summary, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_primary_cycle(
+	struct upt_primary *primary, struct upt_cycle_summary *summary, struct upt_err *err);
 
-/* Steps 2 and 3 only: verifies everything and says what an update would install. Each: called per assignment. */
+/* Steps 2 and 3 only: verifies everything and says what an update would install. Each: called per
+ * assignment. */
 typedef void upt_check_each(void *ctx, const char *ecu, const char *target, const char *verdict);
-UPT_NODISCARD enum upt_code upt_primary_check(struct upt_primary *primary, upt_check_each *each, void *ctx,
-	struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_primary_check(
+	struct upt_primary *primary, upt_check_each *each, void *ctx, struct upt_err *err);
 
-/* An ECU back to what ran before; serial NULL: the Primary's own. *needs_reboot as the installer says. The
- * version rolled back from is not installed again until the Director assigns another one. */
-UPT_NODISCARD enum upt_code upt_primary_rollback(struct upt_primary *primary, const char *serial,
-	bool *needs_reboot, struct upt_err *err);
+/* An ECU back to what ran before; serial NULL: the Primary's own. *needs_reboot as the installer
+ * says. The version rolled back from is not installed again until the Director assigns another one.
+ */
+UPT_NODISCARD enum upt_code upt_primary_rollback(
+	struct upt_primary *primary, const char *serial, bool *needs_reboot, struct upt_err *err);
 
 #endif

@@ -2,15 +2,33 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/encode.h"
 #include "base/file.h"
 #include "primary/internal.h"
 
 #define REPLY_MAX_BYTES ((size_t)64 * 1024)
+#define KEY_ID_SIZE 33
+
+/* Whoever puts another file in its place later must know that it changes nothing. */
+static void
+warn_of_other_root(struct upt_primary *p, enum upt_repo repo, const char *path, uint64_t first)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf pinned = {0}, file = {0};
+	struct upt_err err = {0};
+
+	if (upt_store_load_root(p->store, repo, first, &pinned, &err) != UPT_OK ||
+		upt_file_read(AT_FDCWD, path, pinned.len + 1, &file, &err) == UPT_E_NOT_FOUND ||
+		upt_span_equal(upt_buf_span(&pinned), upt_buf_span(&file)))
+		return;
+	upt_log(p->log, UPT_LOG_WARNING,
+		"%s is not the %s root v%llu that was pinned, and is ignored", path,
+		upt_repo_name(repo), (unsigned long long)first);
+}
 
 /* The first root comes from the administrator, once; from then on only signed rotation moves it. */
 static enum upt_code
-pin_root(struct upt_primary *p, enum upt_repo repo, const char *path, const struct upt_trusted_set *set_policy,
-	struct upt_err *err)
+pin_root(struct upt_primary *p, enum upt_repo repo, const char *path,
+	const struct upt_trusted_set *set_policy, struct upt_err *err)
 {
 	upt_cleanup(upt_trusted_set_free) struct upt_trusted_set *set = NULL;
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
@@ -19,6 +37,8 @@ pin_root(struct upt_primary *p, enum upt_repo repo, const char *path, const stru
 	uint64_t first, last;
 	enum upt_code code = upt_store_root_versions(p->store, repo, &first, &last, err);
 
+	if (code == UPT_OK)
+		warn_of_other_root(p, repo, path, first);
 	if (code != UPT_E_NOT_FOUND)
 		return code;
 	UPT_TRY(upt_file_read(AT_FDCWD, path, policy->limits.root_max_bytes, &bytes, err));
@@ -29,7 +49,8 @@ pin_root(struct upt_primary *p, enum upt_repo repo, const char *path, const stru
 	root = upt_trusted_set_root(set);
 	upt_log(p->log, UPT_LOG_INFO, "pinned %s root v%llu from %s", upt_repo_name(repo),
 		(unsigned long long)root->version, path);
-	return upt_store_save_root(p->store, repo, root->version, upt_buf_span(&root->bytes), false, err);
+	return upt_store_save_root(
+		p->store, repo, root->version, upt_buf_span(&root->bytes), false, err);
 }
 
 enum upt_code
@@ -45,6 +66,13 @@ static void
 key_name(const char *serial, char *out, size_t size)
 {
 	snprintf(out, size, "ecu_key:%s", serial);
+}
+
+/* Start of the fingerprint: tells keys apart for people and in the list of what is registered. */
+static void
+key_id(const struct upt_public_key *key, char out[static KEY_ID_SIZE])
+{
+	upt_hex_encode(upt_span(upt_public_key_fingerprint(key), (KEY_ID_SIZE - 1) / 2), out);
 }
 
 /* "TYPE\nPUBLIC" as it was registered. */
@@ -63,23 +91,30 @@ parse_registered_key(struct upt_ecu *ecu, struct upt_span text, struct upt_err *
 }
 
 /*
- * The key of a Secondary on another machine: asked for once, at provisioning, and held ever since. One that
- * answers with another key later is another device, or somebody between.
+ * The key of a Secondary on another machine: asked for once, at provisioning, and held ever since.
+ * One that answers with another key later is another device, or somebody between.
  */
 static enum upt_code
-learn_key(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_ecu_info *info, struct upt_err *err)
+learn_key(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_ecu_info *info,
+	struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf stored = {0}, fresh = {0};
-	char name[UPT_ECU_SERIAL_MAX + 32];
+	char name[UPT_ECU_SERIAL_MAX + 32], id[KEY_ID_SIZE];
 
 	key_name(ecu->config->serial, name, sizeof(name));
 	UPT_TRY(upt_buf_printf(&fresh, err, "%s\n%s", info->key_type, info->public_key));
 	UPT_TRY(upt_store_get_text(p->store, name, &stored, err));
 	if (stored.len > 0 && !upt_span_equal(upt_buf_span(&stored), upt_buf_span(&fresh)))
-		return upt_fail(err, UPT_E_KEY, "ECU %s answers with another key than it was registered with",
+		return upt_fail(err, UPT_E_KEY,
+			"ECU %s answers with another key than it was registered with",
 			ecu->config->serial);
 	UPT_TRY(parse_registered_key(ecu, upt_buf_span(&fresh), err));
-	return stored.len > 0 ? UPT_OK : upt_store_set_text(p->store, name, upt_buf_span(&fresh), err);
+	if (stored.len > 0)
+		return UPT_OK;
+	key_id(ecu->key, id);
+	upt_log(p->log, UPT_LOG_WARNING, "ECU %s: its key %s is trusted at first sight",
+		ecu->config->serial, id);
+	return upt_store_set_text(p->store, name, upt_buf_span(&fresh), err);
 }
 
 /* The key that an earlier cycle registered; *known false when there is none yet. */
@@ -105,8 +140,8 @@ ask_ecu(struct upt_primary *p, struct upt_ecu *ecu, struct upt_ecu_info *info, s
 
 	UPT_TRY(ecu->link->ops->info(ecu->link, info, err));
 	if (strcmp(info->serial, c->serial) != 0 || strcmp(info->hardware_id, c->hardware_id) != 0)
-		return upt_fail(err, UPT_E_CONFIG, "ECU %s (%s) answers as %.40s (%.40s)", c->serial,
-			c->hardware_id, info->serial, info->hardware_id);
+		return upt_fail(err, UPT_E_CONFIG, "ECU %s (%s) answers as %.40s (%.40s)",
+			c->serial, c->hardware_id, info->serial, info->hardware_id);
 	return c->is_ip ? learn_key(p, ecu, info, err) : UPT_OK;
 }
 
@@ -118,13 +153,15 @@ add_ecu(cJSON *list, const struct upt_ecu_info *info)
 	if (ecu == NULL || !cJSON_AddItemToArray(list, ecu))
 		return false;
 	key = cJSON_AddStringToObject(ecu, "ecu_serial", info->serial) != NULL &&
-			cJSON_AddStringToObject(ecu, "hardware_identifier", info->hardware_id) != NULL
-		? cJSON_AddObjectToObject(ecu, "clientKey")
-		: NULL;
+			      cJSON_AddStringToObject(
+				      ecu, "hardware_identifier", info->hardware_id) != NULL
+		      ? cJSON_AddObjectToObject(ecu, "clientKey")
+		      : NULL;
 	keyval = key != NULL && cJSON_AddStringToObject(key, "keytype", info->key_type) != NULL
-		? cJSON_AddObjectToObject(key, "keyval")
-		: NULL;
-	return keyval != NULL && cJSON_AddStringToObject(keyval, "public", info->public_key) != NULL;
+			 ? cJSON_AddObjectToObject(key, "keyval")
+			 : NULL;
+	return keyval != NULL &&
+	       cJSON_AddStringToObject(keyval, "public", info->public_key) != NULL;
 }
 
 static void
@@ -142,8 +179,8 @@ registration_body(struct upt_primary *p, struct upt_buf *out, struct upt_err *er
 	upt_cleanup(upt_free_ptr) char *text = NULL;
 	cJSON *ecus = NULL;
 
-	if (body != NULL &&
-		cJSON_AddStringToObject(body, "primary_ecu_serial", p->ecus[0].config->serial) != NULL)
+	if (body != NULL && cJSON_AddStringToObject(
+				    body, "primary_ecu_serial", p->ecus[0].config->serial) != NULL)
 		ecus = cJSON_AddArrayToObject(body, "ecus");
 	if (ecus == NULL || info == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for the registration");
@@ -161,44 +198,134 @@ registration_body(struct upt_primary *p, struct upt_buf *out, struct upt_err *er
 	return upt_buf_append(out, text, strlen(text), err);
 }
 
+/* Keys of an earlier registration. */
 static enum upt_code
-all_known(struct upt_primary *p, bool *known, struct upt_err *err)
+recall_keys(struct upt_primary *p, bool *all_known, struct upt_err *err)
 {
-	*known = true;
-	for (size_t i = 0; i < p->n_ecus && *known; i++)
-		UPT_TRY(recall_key(p, &p->ecus[i], known, err));
+	bool known;
+
+	*all_known = true;
+	for (size_t i = 0; i < p->n_ecus; i++) {
+		UPT_TRY(recall_key(p, &p->ecus[i], &known, err));
+		*all_known = *all_known && known;
+	}
 	return UPT_OK;
 }
 
-/* The set of serials that was registered: a changed configuration registers again. */
+/* What is registered, a line "SERIAL\tHARDWARE\tKEY" each: another configuration or key registers
+ * again. */
 static enum upt_code
-serials(struct upt_primary *p, struct upt_buf *out, struct upt_err *err)
+list_ecus(struct upt_primary *p, struct upt_buf *out, struct upt_err *err)
 {
-	for (size_t i = 0; i < p->n_ecus; i++)
-		UPT_TRY(upt_buf_printf(out, err, "%s\t%s\n", p->ecus[i].config->serial,
-			p->ecus[i].config->hardware_id));
+	char id[KEY_ID_SIZE];
+
+	for (size_t i = 0; i < p->n_ecus; i++) {
+		const struct upt_ecu *ecu = &p->ecus[i];
+
+		id[0] = '\0';
+		if (ecu->key != NULL)
+			key_id(ecu->key, id);
+		UPT_TRY(upt_buf_printf(out, err, "%s\t%s\t%s\n", ecu->config->serial,
+			ecu->config->hardware_id, id));
+	}
 	return UPT_OK;
+}
+
+static enum upt_code
+is_registered_as(struct upt_primary *p, const struct upt_buf *now, struct upt_buf *before,
+	bool *same, struct upt_err *err)
+{
+	uint64_t again;
+
+	UPT_TRY(upt_store_get_text(p->store, "registered_ecus", before, err));
+	UPT_TRY(upt_store_get_u64(p->store, "register_again", 0, &again, err));
+	*same = again == 0 && upt_span_equal(upt_buf_span(now), upt_buf_span(before));
+	return UPT_OK;
+}
+
+static enum upt_code
+post_ecus(struct upt_primary *p, struct upt_span body, long *status, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf url = {0}, reply = {0};
+	enum upt_code code;
+
+	*status = 0;
+	UPT_TRY(upt_buf_printf(&url, err, "%s/ecus", p->config->director.url));
+	code = upt_http_send(p->http, "POST", (const char *)url.data, "application/json", body,
+		REPLY_MAX_BYTES, &reply, status, err);
+	return code == UPT_OK ? UPT_OK : upt_wrap(err, code, "registering the vehicle's ECUs");
+}
+
+/* A key is learnt anew from an ECU that was taken out of the configuration, registered so, and put
+ * back. */
+static enum upt_code
+forget_removed(struct upt_primary *p, const struct upt_buf *before, struct upt_err *err)
+{
+	const char *line = before->len > 0 ? (const char *)before->data : "", *end;
+	char name[UPT_ECU_SERIAL_MAX + 32];
+
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		size_t len = strcspn(line, "\t");
+		bool kept = false;
+
+		for (size_t i = 0; i < p->n_ecus; i++)
+			kept = kept || (strlen(p->ecus[i].config->serial) == len &&
+					       strncmp(p->ecus[i].config->serial, line, len) == 0);
+		snprintf(name, sizeof(name), "ecu_key:%.*s", (int)len, line);
+		if (!kept)
+			UPT_TRY(upt_store_set_text(p->store, name, upt_span(NULL, 0), err));
+	}
+	return UPT_OK;
+}
+
+static enum upt_code
+note_registered(struct upt_primary *p, const struct upt_buf *before, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf now = {0};
+
+	UPT_TRY(forget_removed(p, before, err));
+	UPT_TRY(list_ecus(p, &now, err)); /* with the keys that were learnt on the way */
+	UPT_TRY(upt_store_set_text(p->store, "registered_ecus", upt_buf_span(&now), err));
+	upt_log(p->log, UPT_LOG_INFO, "registered %zu ECUs with the Director", p->n_ecus);
+	return upt_store_set_u64(p->store, "register_again", 0, err);
+}
+
+void
+upt_primary_register_again(struct upt_primary *p)
+{
+	struct upt_err err = {0};
+
+	if (upt_store_set_u64(p->store, "register_again", 1, &err) != UPT_OK)
+		upt_log_err(p->log, UPT_LOG_WARNING, &err, "cannot note to register again");
 }
 
 enum upt_code
 upt_primary_register(struct upt_primary *p, struct upt_err *err)
 {
-	upt_cleanup(upt_buf_clear) struct upt_buf now = {0}, before = {0}, body = {0}, reply = {0}, url = {0};
-	bool known;
-	long status;
+	upt_cleanup(upt_buf_clear) struct upt_buf now = {0}, before = {0}, body = {0};
+	struct upt_err why = {0};
+	bool known, same;
+	long status = 0;
 	enum upt_code code;
 
-	UPT_TRY(serials(p, &now, err));
-	UPT_TRY(upt_store_get_text(p->store, "registered_ecus", &before, err));
-	UPT_TRY(all_known(p, &known, err));
-	if (known && upt_span_equal(upt_buf_span(&now), upt_buf_span(&before)))
+	UPT_TRY(recall_keys(p, &known, err));
+	UPT_TRY(list_ecus(p, &now, err));
+	UPT_TRY(is_registered_as(p, &now, &before, &same, err));
+	if (known && same)
 		return UPT_OK;
-	UPT_TRY(registration_body(p, &body, err));
-	UPT_TRY(upt_buf_printf(&url, err, "%s/ecus", p->config->director.url));
-	code = upt_http_send(p->http, "POST", (const char *)url.data, "application/json",
-		upt_buf_span(&body), REPLY_MAX_BYTES, &reply, &status, err);
-	if (code != UPT_OK)
-		return upt_wrap(err, code, "registering the vehicle's ECUs");
-	upt_log(p->log, UPT_LOG_INFO, "registered %zu ECUs with the Director", p->n_ecus);
-	return upt_store_set_text(p->store, "registered_ecus", upt_buf_span(&now), err);
+	code = registration_body(p, &body, &why);
+	if (code == UPT_OK)
+		code = post_ecus(p, upt_buf_span(&body), &status, &why);
+	if (code == UPT_OK)
+		return note_registered(p, &before, err);
+	/* A vehicle that was registered goes on as it was: an ECU that was added and does not
+	 * answer, or a Director that takes no replacement, must not cut all others off from
+	 * updates. The manifest tells. */
+	if ((code == UPT_E_NETWORK && before.len > 0) || status == 409 || status == 412) {
+		upt_log_err(p->log, UPT_LOG_WARNING, &why, "the registration stays as it is");
+		return UPT_OK;
+	}
+	if (err != NULL)
+		*err = why;
+	return code;
 }

@@ -192,10 +192,11 @@ bad_ecu_keys() {
 	uptaned --once --quiet --config "$GATEWAY" || fault "the mended keys do not work"
 }
 
-# An ECU whose key is lost has another one afterwards, which the Director does not believe: nothing is installed.
+# An ECU whose key is lost gets no other one, which the Director would not believe: its disk may not be mounted yet.
 lost_ecu_key() {
 	rm "$GATEWAY/radio.key"
-	refused 5 server radio
+	fails 3 "$GATEWAY/radio.key is gone" uptaned --once --quiet --config "$GATEWAY"
+	[ ! -e "$GATEWAY/radio.key" ] || fault "another key was made"
 	cp -a "$W/radio.key" "$GATEWAY/radio.key"
 	uptaned --once --quiet --config "$GATEWAY" || fault "the mended key does not work"
 }

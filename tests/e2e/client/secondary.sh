@@ -34,7 +34,7 @@ down_during_an_update() {
 	run uptaned --once --quiet --config "$GATEWAY"
 	is "exit code of an update that is not complete" "$RC" 5
 	is "error lines" "$(grep -c ' error: ' "$W/err")" 1
-	has stderr "$ERR" "Secondary mcu cannot be reached: mcu/2 is left for a later cycle [network]"
+	has stderr "$ERR" "ECU mcu does not answer: mcu/2 is left for a later cycle [network]"
 	cmp -s "$GATEWAY/ecu/app.bin" "$W/images/app/$APP" || fault "app/$APP had to wait for the Secondary: $ERR"
 	mcu_is 1 || fault "the flash of a stopped Secondary changed"
 	mcu_start
