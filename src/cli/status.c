@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "cli/cli.h"
+#include "cli/text.h"
+#include "manifest/manifest.h"
 #include "storage/store.h"
 
 #define N_INCIDENTS 5
@@ -36,35 +38,76 @@ add_image(cJSON *ecu, const char *field, struct upt_store *store, const char *se
 		return cJSON_AddNullToObject(ecu, field) != NULL ? UPT_OK : no_memory(err);
 	object = cJSON_AddObjectToObject(ecu, field);
 	if (object == NULL || cJSON_AddStringToObject(object, "name", image.name) == NULL ||
-		cJSON_AddNumberToObject(object, "length", (double)image.length_bytes) == NULL)
+		!upt_manifest_add_u64(object, "length", image.length_bytes))
 		return no_memory(err);
 	for (size_t i = 0; i < image.n_digests; i++) {
 		upt_hex_encode(upt_span(image.digests[i].bytes, image.digests[i].len), hex);
-		if (cJSON_AddStringToObject(object, upt_hash_name(image.digests[i].alg), hex) == NULL)
+		if (cJSON_AddStringToObject(object, upt_hash_name(image.digests[i].alg), hex) ==
+			NULL)
 			return no_memory(err);
 	}
 	if (image.has_release_counter &&
-		cJSON_AddNumberToObject(object, "releaseCounter", (double)image.release_counter) == NULL)
+		!upt_manifest_add_u64(object, "releaseCounter", image.release_counter))
 		return no_memory(err);
 	return UPT_OK;
 }
 
+/* "SECONDS CODE MESSAGE" as the cycle noted it; null before the first one. */
 static enum upt_code
-add_text(cJSON *object, const char *field, struct upt_store *store, const char *name, struct upt_err *err)
+add_last_cycle(cJSON *status, struct upt_store *store, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+	char when[UPT_TIME_TEXT_SIZE];
+	char *code, *message;
+	cJSON *object;
 
+	UPT_TRY(upt_store_get_text(store, "last_cycle", &text, err));
+	if (text.len == 0)
+		return cJSON_AddNullToObject(status, "lastCycle") != NULL ? UPT_OK : no_memory(err);
+	upt_time_format(strtoll((const char *)text.data, &code, 10), when);
+	code += *code == ' ';
+	message = code + strcspn(code, " ");
+	if (*message != '\0')
+		*message++ = '\0';
+	object = cJSON_AddObjectToObject(status, "lastCycle");
+	if (object == NULL || cJSON_AddStringToObject(object, "time", when) == NULL ||
+		cJSON_AddStringToObject(object, "code", code) == NULL ||
+		cJSON_AddStringToObject(object, "message", message) == NULL)
+		return no_memory(err);
+	return UPT_OK;
+}
+
+/* Of the lines "HEX WHAT" the one for what is installed; "" when none is. */
+static enum upt_code
+add_vouchers(cJSON *ecu, struct upt_store *store, const char *serial, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+	char hex[2 * UPT_HASH_MAX_BYTES + 1] = "", name[UPT_ECU_SERIAL_MAX + 32];
+	struct upt_image image;
+	char *line, *found = NULL;
+
+	snprintf(name, sizeof(name), "vouchers:%s", serial);
 	UPT_TRY(upt_store_get_text(store, name, &text, err));
-	return cJSON_AddStringToObject(object, field, text.len > 0 ? (const char *)text.data : "") != NULL
-		? UPT_OK
-		: no_memory(err);
+	UPT_TRY(upt_store_get_image(store, serial, UPT_SLOT_INSTALLED, &image, err));
+	if (image.n_digests > 0)
+		upt_hex_encode(upt_span(image.digests[0].bytes, image.digests[0].len), hex);
+	line = text.len > 0 && hex[0] != '\0' ? (char *)text.data : NULL;
+	for (char *end; found == NULL && line != NULL && (end = strchr(line, '\n')) != NULL;
+		line = end + 1) {
+		*end = '\0';
+		if (strncmp(line, hex, strlen(hex)) == 0 && line[strlen(hex)] == ' ')
+			found = line + strlen(hex) + 1;
+	}
+	return cJSON_AddStringToObject(ecu, "vouchedBy", found != NULL ? found : "") != NULL
+		       ? UPT_OK
+		       : no_memory(err);
 }
 
 static enum upt_code
-add_ecu(cJSON *list, struct upt_store *store, const struct upt_ecu_config *config, struct upt_err *err)
+add_ecu(cJSON *list, struct upt_store *store, const struct upt_ecu_config *config,
+	struct upt_err *err)
 {
 	cJSON *ecu = cJSON_CreateObject();
-	char name[UPT_ECU_SERIAL_MAX + 32];
 
 	if (ecu == NULL || !cJSON_AddItemToArray(list, ecu) ||
 		cJSON_AddStringToObject(ecu, "ecu", config->serial) == NULL ||
@@ -74,8 +117,7 @@ add_ecu(cJSON *list, struct upt_store *store, const struct upt_ecu_config *confi
 	UPT_TRY(add_image(ecu, "previous", store, config->serial, UPT_SLOT_PREVIOUS, err));
 	UPT_TRY(add_image(ecu, "pending", store, config->serial, UPT_SLOT_PENDING, err));
 	UPT_TRY(add_image(ecu, "refused", store, config->serial, UPT_SLOT_REFUSED, err));
-	snprintf(name, sizeof(name), "vouchers:%s", config->serial);
-	return add_text(ecu, "vouchedBy", store, name, err);
+	return add_vouchers(ecu, store, config->serial, err);
 }
 
 static enum upt_code
@@ -88,11 +130,11 @@ add_repo(cJSON *metadata, struct upt_store *store, enum upt_repo repo, struct up
 
 	if (code != UPT_OK && code != UPT_E_NOT_FOUND)
 		return code;
-	if (object == NULL || cJSON_AddNumberToObject(object, "root", (double)version) == NULL)
+	if (object == NULL || !upt_manifest_add_u64(object, "root", version))
 		return no_memory(err);
 	for (size_t i = 0; i < 3; i++) {
 		UPT_TRY(upt_store_document_version(store, repo, roles[i], &version, err));
-		if (cJSON_AddNumberToObject(object, roles[i], (double)version) == NULL)
+		if (!upt_manifest_add_u64(object, roles[i], version))
 			return no_memory(err);
 	}
 	return UPT_OK;
@@ -110,7 +152,9 @@ add_incident(void *ctx, const struct upt_incident *incident, struct upt_err *err
 		cJSON_AddStringToObject(object, "code", upt_code_name(incident->code)) == NULL ||
 		cJSON_AddStringToObject(object, "attack",
 			upt_attack_name(upt_code_attack(incident->code))) == NULL ||
-		cJSON_AddStringToObject(object, "repository", upt_repo_name(incident->repo)) == NULL ||
+		cJSON_AddStringToObject(object, "repository", upt_repo_name(incident->repo)) ==
+			NULL ||
+		cJSON_AddStringToObject(object, "ecu", incident->ecu) == NULL ||
 		cJSON_AddStringToObject(object, "message", incident->message) == NULL)
 		return no_memory(err);
 	while (cJSON_GetArraySize(list) > N_INCIDENTS)
@@ -125,7 +169,7 @@ collect(struct upt_cli *cli, struct upt_store *store, cJSON *status, struct upt_
 
 	if (cJSON_AddStringToObject(status, "vehicleId", cli->config.vehicle_id) == NULL)
 		return no_memory(err);
-	UPT_TRY(add_text(status, "lastCycle", store, "last_cycle", err));
+	UPT_TRY(add_last_cycle(status, store, err));
 	ecus = cJSON_AddArrayToObject(status, "ecus");
 	metadata = cJSON_AddObjectToObject(status, "metadata");
 	incidents = cJSON_AddArrayToObject(status, "incidents");
@@ -138,7 +182,7 @@ collect(struct upt_cli *cli, struct upt_store *store, cJSON *status, struct upt_
 	return upt_store_each_incident(store, false, add_incident, incidents, err);
 }
 
-/* ---- the table ---- */
+/* ---- the same facts for people ---- */
 
 static const char *
 text_of(const cJSON *object, const char *field)
@@ -147,59 +191,125 @@ text_of(const cJSON *object, const char *field)
 
 	if (cJSON_IsObject(value))
 		value = cJSON_GetObjectItemCaseSensitive(value, "name");
-	return cJSON_IsString(value) ? value->valuestring : "-";
-}
-
-static double
-number_of(const cJSON *object, const char *field)
-{
-	const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, field);
-
-	return cJSON_IsNumber(value) ? value->valuedouble : 0;
+	if (cJSON_IsRaw(value) || cJSON_IsString(value))
+		return value->valuestring;
+	return "-";
 }
 
 static void
-print_last_cycle(const cJSON *status)
+print_line(unsigned columns, const char *before, const char *text)
 {
-	const char *text = text_of(status, "lastCycle");
-	char when[UPT_TIME_TEXT_SIZE];
-	char *rest;
-	long long seconds = strtoll(text, &rest, 10);
+	upt_cleanup(upt_buf_clear) struct upt_buf line = {0};
+	struct upt_err err;
 
-	if (text[0] == '\0') {
+	if (upt_buf_printf(&line, &err, "%s%s", before, text) == UPT_OK)
+		upt_text_paragraph(stdout, (const char *)line.data, columns);
+}
+
+static void
+print_last_cycle(const cJSON *status, unsigned columns)
+{
+	const cJSON *last = cJSON_GetObjectItemCaseSensitive(status, "lastCycle");
+	upt_cleanup(upt_buf_clear) struct upt_buf line = {0};
+	struct upt_err err;
+
+	if (!cJSON_IsObject(last)) {
 		puts("last cycle  none yet");
 		return;
 	}
-	upt_time_format(seconds, when);
-	printf("last cycle  %s %s\n", when, rest + (*rest == ' '));
+	if (upt_buf_printf(&line, &err, "last cycle  %s %s%s%s", text_of(last, "time"),
+		    text_of(last, "code"), text_of(last, "message")[0] != '\0' ? ": " : "",
+		    text_of(last, "message")) == UPT_OK)
+		upt_text_paragraph(stdout, (const char *)line.data, columns);
+}
+
+/* Header and a row for each member of list, whose cells are fields of it. */
+static enum upt_code
+print_table_of(const cJSON *list, const char *const *header, const char *const *fields, size_t n,
+	unsigned columns, struct upt_err *err)
+{
+	size_t n_rows = (size_t)cJSON_GetArraySize(list) + 1, at = n;
+	upt_cleanup(upt_free_ptr) const char **cells = calloc(n_rows * n, sizeof(*cells));
+	const cJSON *item;
+
+	if (cells == NULL)
+		return no_memory(err);
+	memcpy(cells, header, n * sizeof(*cells));
+	cJSON_ArrayForEach(item, list)
+	{
+		for (size_t i = 0; i < n; i++)
+			cells[at++] = fields[i] != NULL ? text_of(item, fields[i]) : item->string;
+	}
+	upt_text_table(stdout, cells, n_rows, n, columns);
+	return UPT_OK;
 }
 
 static void
-print_table(const cJSON *status)
+print_ecu_notes(const cJSON *ecus, unsigned columns)
 {
-	const cJSON *ecu, *repo, *incident;
+	const cJSON *ecu;
 
-	printf("vehicle     %s\n", text_of(status, "vehicleId"));
-	print_last_cycle(status);
-	printf("\n%-18s %-18s %-22s %-22s %s\n", "ECU", "HARDWARE", "RUNS", "BEFORE", "WAITS FOR REBOOT");
-	cJSON_ArrayForEach(ecu, cJSON_GetObjectItemCaseSensitive(status, "ecus")) {
-		printf("%-18s %-18s %-22s %-22s %s\n", text_of(ecu, "ecu"), text_of(ecu, "hardwareId"),
-			text_of(ecu, "installed"), text_of(ecu, "previous"), text_of(ecu, "pending"));
-		if (text_of(ecu, "vouchedBy")[0] != '\0')
-			printf("  vouched for by %s\n", text_of(ecu, "vouchedBy"));
-		if (strcmp(text_of(ecu, "refused"), "-") != 0)
-			printf("  not installed again: %s\n", text_of(ecu, "refused"));
+	cJSON_ArrayForEach(ecu, ecus)
+	{
+		bool waits = strcmp(text_of(ecu, "pending"), "-") != 0;
+		bool refused = strcmp(text_of(ecu, "refused"), "-") != 0;
+		bool vouched = text_of(ecu, "vouchedBy")[0] != '\0';
+
+		if (!waits && !refused && !vouched)
+			continue;
+		print_line(columns, "", text_of(ecu, "ecu"));
+		if (waits)
+			print_line(columns, "  waits for a reboot: ", text_of(ecu, "pending"));
+		if (refused)
+			print_line(columns, "  not installed again: ", text_of(ecu, "refused"));
+		if (vouched)
+			print_line(columns, "  vouched for by ", text_of(ecu, "vouchedBy"));
 	}
-	printf("\n%-18s %6s %10s %9s %8s\n", "TRUSTED METADATA", "root", "timestamp", "snapshot", "targets");
-	cJSON_ArrayForEach(repo, cJSON_GetObjectItemCaseSensitive(status, "metadata"))
-		printf("%-18s %6.0f %10.0f %9.0f %8.0f\n", repo->string, number_of(repo, "root"),
-			number_of(repo, "timestamp"), number_of(repo, "snapshot"), number_of(repo, "targets"));
-	if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(status, "incidents")) > 0)
+}
+
+static void
+print_incidents(const cJSON *incidents, unsigned columns)
+{
+	const cJSON *incident;
+
+	if (cJSON_GetArraySize(incidents) > 0)
 		puts("\nLATEST INCIDENTS");
-	cJSON_ArrayForEach(incident, cJSON_GetObjectItemCaseSensitive(status, "incidents"))
-		printf("%s  %s%s%s  %s\n", text_of(incident, "time"), text_of(incident, "code"),
-			text_of(incident, "attack")[0] != '\0' ? ", attack: " : "", text_of(incident, "attack"),
-			text_of(incident, "message"));
+	cJSON_ArrayForEach(incident, incidents)
+	{
+		const char *attack = text_of(incident, "attack"), *ecu = text_of(incident, "ecu");
+		upt_cleanup(upt_buf_clear) struct upt_buf line = {0};
+		struct upt_err err;
+
+		if (upt_buf_printf(&line, &err, "%s %s%s%s:%s%s %s", text_of(incident, "time"),
+			    text_of(incident, "code"), attack[0] != '\0' ? ", attack " : "", attack,
+			    ecu[0] != '\0' ? " ECU " : "", ecu,
+			    text_of(incident, "message")) == UPT_OK)
+			upt_text_paragraph(stdout, (const char *)line.data, columns);
+	}
+}
+
+static enum upt_code
+print_text(const cJSON *status, struct upt_err *err)
+{
+	static const char *const ecu_header[] = {"ECU", "HARDWARE", "RUNS", "BEFORE"};
+	static const char *const ecu_fields[] = {"ecu", "hardwareId", "installed", "previous"};
+	static const char *const repo_header[] = {
+		"TRUSTED METADATA", "ROOT", "TIMESTAMP", "SNAPSHOT", "TARGETS"};
+	static const char *const repo_fields[] = {NULL, "root", "timestamp", "snapshot", "targets"};
+	const cJSON *ecus = cJSON_GetObjectItemCaseSensitive(status, "ecus");
+	unsigned columns = upt_text_columns();
+
+	print_line(columns, "vehicle     ", text_of(status, "vehicleId"));
+	print_last_cycle(status, columns);
+	puts("");
+	UPT_TRY(print_table_of(ecus, ecu_header, ecu_fields, 4, columns, err));
+	puts("");
+	print_ecu_notes(ecus, columns);
+	puts("");
+	UPT_TRY(print_table_of(cJSON_GetObjectItemCaseSensitive(status, "metadata"), repo_header,
+		repo_fields, 5, columns, err));
+	print_incidents(cJSON_GetObjectItemCaseSensitive(status, "incidents"), columns);
+	return UPT_OK;
 }
 
 enum upt_code
@@ -213,10 +323,8 @@ upt_cli_status(struct upt_cli *cli, struct upt_err *err)
 		return no_memory(err);
 	UPT_TRY(upt_store_open(cli->config.state_dir, UPT_STORE_READ_ONLY, &store, err));
 	UPT_TRY(collect(cli, store, status, err));
-	if (!cli->json) {
-		print_table(status);
-		return UPT_OK;
-	}
+	if (!cli->json)
+		return print_text(status, err);
 	text = cJSON_Print(status);
 	if (text == NULL)
 		return no_memory(err);
