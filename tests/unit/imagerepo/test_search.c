@@ -425,6 +425,26 @@ depth_is_bounded(void **state)
 	assert_code(find(s, "deep"), UPT_E_DELEGATION);
 }
 
+/* Whatever a configuration allows. */
+static void
+depth_is_bounded_by_the_search_itself(void **state)
+{
+	struct scene *s = *state;
+	char from[16] = "targets", to[16];
+
+	s->w.policy.limits.max_delegations = s->w.policy.limits.max_delegation_depth = 1000;
+	for (int i = 1; i <= 65; i++) {
+		snprintf(to, sizeof(to), "r%d", i);
+		delegates(s, from, to, i == 65 ? "deep" : "*", false);
+		memcpy(from, to, sizeof(from));
+	}
+	lists(s, "r64", "ok");
+	lists(s, "r65", "deep");
+	refresh(s);
+	assert_found(s, "ok", "r64");
+	assert_code(find(s, "deep"), UPT_E_DELEGATION);
+}
+
 static void
 number_of_roles_visited_is_bounded(void **state)
 {
@@ -507,6 +527,7 @@ main(void)
 		T(hardware_ids_of_a_delegation_bind),
 		T(hash_prefixes_select_by_the_hash_of_the_name),
 		T(depth_is_bounded),
+		T(depth_is_bounded_by_the_search_itself),
 		T(number_of_roles_visited_is_bounded),
 		T(star_crosses_a_slash_in_profile_ota_only),
 		T(broken_entry_is_an_error_not_an_absent_target),

@@ -341,6 +341,59 @@ signatures_beyond_the_limit_are_refused(void **state)
 }
 
 static void
+key_ids_are_bounded(void **state)
+{
+	struct world *w = *state;
+	char id[UPT_MAX_KEYID_BYTES + 2], path[sizeof(id) + 8];
+
+	memset(id, 'k', sizeof(id));
+	for (size_t len = UPT_MAX_KEYID_BYTES; len <= UPT_MAX_KEYID_BYTES + 1; len++) {
+		struct sig sigs[] = {{.key = w->keys[ROOT]}, {.keyid = id, .text = "00"}};
+
+		id[len] = '\0';
+		for (int where = 0; where < 3; where++) {
+			cJSON *root = plain_root(w, 1);
+
+			snprintf(path, sizeof(path), "keys/%s", id);
+			if (where == 1)
+				set_member(root, path, cJSON_CreateObject());
+			if (where == 2)
+				cJSON_AddItemToArray(
+					at(root, "roles/root/keyids"), cJSON_CreateString(id));
+			if (len <= UPT_MAX_KEYID_BYTES)
+				pin_accepts(w, root, sigs, where == 0 ? 2 : 1);
+			else
+				pin_refuses(w, root, sigs, where == 0 ? 2 : 1, UPT_E_MALFORMED);
+		}
+		id[len] = 'k';
+	}
+}
+
+/* Hex of 1024 bytes is the longest that is decoded; what is longer is some later method's. */
+static void
+longest_signature_text_is_read(void **state)
+{
+	struct world *w = *state;
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	static char text[2 * UPT_SIGNATURE_MAX_BYTES + 3];
+	struct upt_envelope e;
+
+	memset(text, 'a', sizeof(text) - 1);
+	for (size_t len = sizeof(text) - 3; len < sizeof(text); len += 2) {
+		upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+		struct sig s = {.keyid = "k", .text = text};
+
+		text[len] = '\0';
+		envelope(empty_targets(1), &s, 1, &bytes);
+		assert_code(upt_envelope_parse(upt_buf_span(&bytes), &arena, &e, NULL), UPT_OK);
+		assert_int_equal(e.signatures[0].value.len,
+			len <= 2 * UPT_SIGNATURE_MAX_BYTES ? UPT_SIGNATURE_MAX_BYTES : 0);
+		text[len] = 'a';
+	}
+	(void)w;
+}
+
+static void
 keys_beyond_the_limit_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -433,6 +486,8 @@ main(void)
 		T(unsigned_envelope_shapes_are_refused),
 		T(wrong_signatures_are_tried_sixteen_times),
 		T(signatures_beyond_the_limit_are_refused),
+		T(key_ids_are_bounded),
+		T(longest_signature_text_is_read),
 		T(keys_beyond_the_limit_are_refused),
 		T(escapes_in_names_change_nothing),
 		T(single_signature_is_checked_by_its_own_method),
