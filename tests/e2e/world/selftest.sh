@@ -233,11 +233,21 @@ test_procs() {
 }
 
 # Says whether a process $1 is gone, waiting for it for a second.
-gone() {
+gone_now() {
 	local i
 	for ((i = 0; i < 50; i++)); do
 		world_proc_start "$1" >/dev/null || return 0
 		sleep 0.02
+	done
+	return 1
+}
+
+# gone PID: the same within five seconds: init may be slow to reap an orphan on a busy machine.
+gone() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		gone_now "$1" && return 0
+		sleep 0.05
 	done
 	return 1
 }
