@@ -233,21 +233,11 @@ test_procs() {
 }
 
 # Says whether a process $1 is gone, waiting for it for a second.
-gone_now() {
-	local i
-	for ((i = 0; i < 50; i++)); do
-		world_proc_start "$1" >/dev/null || return 0
-		sleep 0.02
-	done
-	return 1
-}
-
-# gone PID: the same within five seconds: init may be slow to reap an orphan on a busy machine.
 gone() {
 	local i
-	for ((i = 0; i < 100; i++)); do
-		gone_now "$1" && return 0
-		sleep 0.05
+	for ((i = 0; i < 500; i++)); do # ten seconds: init may be slow to reap an orphan on a busy machine
+		world_proc_start "$1" >/dev/null || return 0
+		sleep 0.02
 	done
 	return 1
 }
