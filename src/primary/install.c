@@ -201,11 +201,10 @@ roll_back_bundle(struct upt_primary *p, bool for_good)
 	for (size_t i = p->n_jobs; i > 0; i--) {
 		struct upt_job *job = &p->jobs[i - 1];
 		struct upt_err err = {0};
-		bool needs_reboot;
 
 		if (!job->installed)
 			continue;
-		if (upt_ecu_go_back(p, job->ecu, &needs_reboot, &err) != UPT_OK) {
+		if (upt_ecu_undo(p, job->ecu, &job->image.image, &err) != UPT_OK) {
 			upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s keeps %s",
 				job->ecu->config->serial, job->image.image.name);
 			continue;

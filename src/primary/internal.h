@@ -148,6 +148,9 @@ upt_ecu_remember_vouchers(struct upt_primary *p, const struct upt_job *job, stru
  * UPT_E_INSTALL. */
 UPT_NODISCARD enum upt_code upt_ecu_go_back(
 	struct upt_primary *p, struct upt_ecu *ecu, bool *needs_reboot, struct upt_err *err);
+/* Back from image, which the engine has just installed, whether or not the slots have learnt of it. */
+UPT_NODISCARD enum upt_code upt_ecu_undo(struct upt_primary *p, struct upt_ecu *ecu,
+	const struct upt_image *image, struct upt_err *err);
 /* Brings the slots of an ECU on this machine to what runs: after a reboot, a crash, a rollback by
  * others. *went_back: an interrupted rollback was finished. Only failures of the store are
  * returned. */

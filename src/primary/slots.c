@@ -156,6 +156,27 @@ upt_ecu_go_back(struct upt_primary *p, struct upt_ecu *ecu, bool *needs_reboot, 
 	return UPT_OK;
 }
 
+enum upt_code
+upt_ecu_undo(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_image *image,
+	struct upt_err *err)
+{
+	bool needs_reboot;
+	struct upt_slots s;
+
+	UPT_TRY(upt_ecu_get_slots(p, ecu, &s, err));
+	if (ecu->installer == NULL || upt_image_same(&s.pending, image) ||
+		upt_image_same(&s.installed, image))
+		return upt_ecu_go_back(p, ecu, &needs_reboot, err);
+	/* The disk was full between the engine's work and its note: INSTALLED never left what runs
+	 * again, and moving it to PREVIOUS would name a release that does not run. */
+	p->changed = true;
+	ecu->running_known = false;
+	UPT_TRY(ecu->link->ops->rollback(ecu->link, &needs_reboot, err));
+	upt_log(p->log, UPT_LOG_WARNING, "ECU %s: back from %s to %s", ecu->config->serial,
+		image->name, s.installed.name);
+	return UPT_OK;
+}
+
 /* A rollback that was noted and, as far as the slots know, not done: the power went in between. */
 static enum upt_code
 finish_going_back(struct upt_primary *p, struct upt_ecu *ecu, bool *went_back)
