@@ -13,6 +13,11 @@
 #define DB_NAME "state.db"
 #define NEW_NAME "state.db.new"
 #define BUSY_TIMEOUT_MS 5000
+#define INDEX_NAME "state.db-shm"
+/* The first piece of the journal's index: 4062 pages, many times wal_autocheckpoint. */
+#define INDEX_BYTES ((size_t)32 * 1024)
+/* SQLite makes sure of one byte in so many. */
+#define INDEX_PAGE_BYTES 4096
 /* Room for a row around the largest document. */
 #define SQLITE_LENGTH_LIMIT ((int)UPT_STORE_DOCUMENT_MAX_BYTES + 64 * 1024)
 
@@ -100,6 +105,55 @@ quick_check(const struct upt_store *store, struct upt_err *err)
 	UPT_TRY(upt_query_text(&q, 0, result, sizeof(result), err));
 	if (strcmp(result, "ok") != 0)
 		return upt_fail(err, UPT_E_DATABASE, "%s is damaged (%s)", store->path, result);
+	return UPT_OK;
+}
+
+/* ---- the journal's index, which is mapped memory ---- */
+
+/*
+ * SQLite makes the index by one byte in 4096. Where blocks are smaller (ext4 of less than 512 MB
+ * has 1 KiB) the rest are holes, and on a full disk the first use of one ends the process with
+ * SIGBUS. *scarce: there is no room for it, counting what an index that is there already holds.
+ */
+static enum upt_code
+check_index_room(const struct upt_store *store, bool *scarce, struct upt_err *err)
+{
+	struct statvfs vfs;
+	struct stat st;
+	uint64_t room;
+
+	*scarce = false;
+	if (fstatvfs(store->dir_fd, &vfs) != 0)
+		return upt_fail_errno(
+			err, errno, "cannot ask for the free space of %s", store->path);
+	room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	if (fstatat(store->dir_fd, INDEX_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		room += (uint64_t)st.st_blocks * 512;
+	*scarce = vfs.f_bsize < INDEX_PAGE_BYTES && room < 2 * INDEX_BYTES;
+	return UPT_OK;
+}
+
+static enum upt_code
+fail_scarce(const struct upt_store *store, struct upt_err *err)
+{
+	return upt_fail(
+		err, UPT_E_NO_SPACE, "%s: opening the journal: the disk is full", store->path);
+}
+
+/* Fills the holes while there is room: from now on a full disk cannot reach the mapped pages. */
+static enum upt_code
+fill_index(const struct upt_store *store, struct upt_err *err)
+{
+	upt_cleanup(upt_close_fd) int fd =
+		openat(store->dir_fd, INDEX_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENOENT
+			       ? UPT_OK
+			       : upt_fail_errno(err, errno, "cannot open %s-shm", store->path);
+	/* Not every file system can; those that cannot have no such holes to fill, or no way to. */
+	if (fallocate(fd, 0, 0, (off_t)INDEX_BYTES) != 0 && (errno == ENOSPC || errno == EDQUOT))
+		return upt_fail_errno(err, errno, "cannot allocate %s-shm", store->path);
 	return UPT_OK;
 }
 
@@ -195,9 +249,12 @@ check_file(const struct upt_store *store, bool *there, struct upt_err *err)
 static enum upt_code
 open_for_writing(struct upt_store *store, struct upt_err *err)
 {
-	bool there;
+	bool there, scarce;
 
 	UPT_TRY(check_file(store, &there, err));
+	UPT_TRY(check_index_room(store, &scarce, err));
+	if (scarce)
+		return fail_scarce(store, err);
 	if (!there) {
 		UPT_TRY(check_no_orphan(store, err));
 		UPT_TRY(create_new(store, err));
@@ -207,6 +264,7 @@ open_for_writing(struct upt_store *store, struct upt_err *err)
 	UPT_TRY(upt_store_check_schema(store, err));
 	UPT_TRY(use_wal(store, err));
 	UPT_TRY(quick_check(store, err));
+	UPT_TRY(fill_index(store, err));
 	return upt_store_migrate(store, err);
 }
 
@@ -243,10 +301,17 @@ companion_size(const struct upt_store *store, const char *name)
 static enum upt_code
 check_frozen(const struct upt_store *store, bool *frozen, struct upt_err *err)
 {
-	bool journal = companion_size(store, DB_NAME "-wal") > 0;
+	bool journal = companion_size(store, DB_NAME "-wal") > 0, scarce;
 	struct statvfs vfs;
 
 	*frozen = false;
+	UPT_TRY(check_index_room(store, &scarce, err));
+	if (scarce && journal)
+		return fail_scarce(store, err);
+	/* Nobody writes to a full disk either. */
+	*frozen = scarce;
+	if (*frozen)
+		return UPT_OK;
 	if (fstatvfs(store->dir_fd, &vfs) != 0 || (vfs.f_flag & ST_RDONLY) == 0)
 		return UPT_OK;
 	if (journal && companion_size(store, DB_NAME "-shm") == 0)

@@ -167,11 +167,13 @@ full() {
 
 # on_disk: the state moves to the file system mounted there, gets too little space, works again, and moves back.
 on_disk() {
+	local bytes
 	cp -a "$W/saved/." "$GATEWAY/state/"
 	full 0 "$GATEWAY/state"
 	full 4096 "$GATEWAY/state"
-	full 12288 "$GATEWAY/state"
-	full 65536 "$GATEWAY/state"
+	for bytes in 12288 20000 28672 40960 65536; do
+		full "$bytes" "$GATEWAY/state"
+	done
 	full 250000 app/
 	rm -rf "$W/saved"
 	cp -a "$GATEWAY/state" "$W/saved"
@@ -188,13 +190,23 @@ full_tmpfs() {
 	on_disk
 }
 
-full_ext4() {
+# ext4_of BLOCK-BYTES
+ext4_of() {
 	save_state
 	truncate -s 16M "$W/disk.img"
-	mkfs.ext4 -q -b 4096 "$W/disk.img"
+	mkfs.ext4 -q -F -m 0 -O ^has_journal -b "$1" "$W/disk.img"
 	mount -o loop "$W/disk.img" "$GATEWAY/state" || { fault "cannot mount a loop device"; return; }
 	chmod 700 "$GATEWAY/state"
 	on_disk
+}
+
+full_ext4() {
+	ext4_of 4096
+}
+
+# What mkfs.ext4 makes of a small partition by itself: SQLite's mapped index can have holes there.
+full_ext4_of_small_blocks() {
+	ext4_of 1024
 }
 
 # A disk that is full where the ECU's file is: the old one stays.
@@ -226,7 +238,7 @@ for name in garbage_database empty_database truncated_database flipped_page data
 	run_case "$name"
 done
 if [ "$(id -u)" = 0 ] && mount -t tmpfs none "$W/gate/tmp" 2>/dev/null && umount "$W/gate/tmp"; then
-	for name in state_dir_not_writable full_tmpfs full_ext4 full_disk_of_the_installer; do
+	for name in state_dir_not_writable full_tmpfs full_ext4 full_ext4_of_small_blocks full_disk_of_the_installer; do
 		run_case "$name"
 	done
 else
