@@ -121,10 +121,14 @@ take_image(struct vehicle *v, const struct upt_image *image, bool consistent, st
 
 /* ---- targets ---- */
 
+/* Of a search, what no document's content is to blame for: a document with too many delegations is
+ * refused while it is read, and then not kept. */
 static bool
-is_about_the_target(enum upt_code code)
+is_about_the_target(enum upt_code code, const struct store *store)
 {
-	return code == UPT_E_UNKNOWN_TARGET || code == UPT_E_DELEGATION;
+	if (code != UPT_E_DELEGATION)
+		return code == UPT_E_UNKNOWN_TARGET;
+	return store_keeps_asked(store);
 }
 
 static enum upt_code
@@ -144,7 +148,7 @@ take_assignment(struct vehicle *v, const struct sets *sets, const struct upt_ass
 
 	code = upt_imagerepo_find(
 		sets->image, &search, wanted->target.image.name, &out->arena, &found, &out->err);
-	name_role(out, is_about_the_target(code) ? "target" : v->image.asked);
+	name_role(out, is_about_the_target(code, &v->image) ? "target" : v->image.asked);
 	UPT_TRY(code);
 	name_role(out, "target");
 	UPT_TRY(upt_imagerepo_match(&wanted->target, &found, &ecu, &out->err));

@@ -80,8 +80,11 @@ set(cJSON *object, const char *path, cJSON *value)
 		must(cJSON_ReplaceItemInArray(object, (int)strtol(last, NULL, 10), value), path);
 		return;
 	}
-	cJSON_DeleteItemFromObjectCaseSensitive(object, last);
-	must(cJSON_AddItemToObject(object, last, value), path);
+	/* last may be the name in the item that is replaced. */
+	must(member(object, last) != NULL
+			? cJSON_ReplaceItemInObjectCaseSensitive(object, last, value)
+			: cJSON_AddItemToObject(object, last, value),
+		path);
 }
 
 cJSON *

@@ -13,6 +13,8 @@ struct named_key {
 
 struct generator {
 	char *dir;
+	char *const *only;
+	int n_only;
 	size_t n_cases;
 	size_t n_keys;
 	struct named_key keys[MAX_KEYS];

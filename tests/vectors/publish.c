@@ -8,13 +8,15 @@
 #include "generator.h"
 
 struct generator *
-generator_new(const char *dir)
+generator_new(const char *dir, char *const *only, int n_only)
 {
 	struct generator *g = calloc(1, sizeof(*g));
 
 	must(g != NULL, "memory");
 	g->dir = strdup(dir);
 	must(g->dir != NULL, "memory");
+	g->only = only;
+	g->n_only = n_only;
 	must(mkdir(dir, 0777) == 0, "the folder of the corpus must not be there yet");
 	return g;
 }
@@ -35,6 +37,16 @@ generator_count(const struct generator *g)
 	return g->n_cases;
 }
 
+static bool
+is_wanted(const struct generator *g, const char *case_name)
+{
+	for (int i = 0; i < g->n_only; i++) {
+		if (strcmp(g->only[i], case_name) == 0)
+			return true;
+	}
+	return g->n_only == 0;
+}
+
 /* Every folder of the path. */
 static void
 make_folders(char *path, char *from)
@@ -52,6 +64,8 @@ generator_write(struct generator *g, const char *case_name, const char *path, st
 	upt_cleanup(upt_buf_clear) struct upt_buf full = {0};
 	upt_cleanup(upt_close_fd) int fd = -1;
 
+	if (!is_wanted(g, case_name))
+		return;
 	must_code(upt_buf_printf(&full, NULL, "%s/%s/%s", g->dir, case_name, path), NULL);
 	make_folders((char *)full.data, (char *)full.data + strlen(g->dir) + 1);
 	fd = open((const char *)full.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -197,9 +211,13 @@ add_trusted(cJSON *step, const struct scene *s)
 		const struct repo *r = &s->repos[repo];
 		cJSON *roles = cJSON_AddObjectToObject(trusted, upt_repo_name(r->id));
 
-		for (size_t i = 0; i < r->n_trusted; i++)
-			cJSON_AddNumberToObject(
-				roles, r->trusted[i].role, (double)r->trusted[i].version);
+		for (size_t i = 0; i < r->n_trusted; i++) {
+			char version[24];
+
+			snprintf(version, sizeof(version), "%llu",
+				(unsigned long long)r->trusted[i].version);
+			cJSON_AddRawToObject(roles, r->trusted[i].role, version);
+		}
 	}
 }
 
@@ -237,5 +255,5 @@ publish_case(struct scene *s)
 	must(text != NULL, "memory");
 	generator_write(s->gen, s->name, "case.json", upt_span_str(text));
 	cJSON_free(text);
-	s->gen->n_cases++;
+	s->gen->n_cases += is_wanted(s->gen, s->name) ? 1 : 0;
 }

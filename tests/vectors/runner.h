@@ -15,6 +15,7 @@
 struct stored {
 	char *role;
 	uint64_t version;
+	unsigned n_asked; /* how many were asked for when it was kept */
 	struct upt_buf bytes;
 };
 
@@ -33,6 +34,8 @@ UPT_NODISCARD enum upt_code store_provision(
 	struct store *s, const char *folder, struct upt_err *err);
 struct upt_feed store_feed(struct store *s);
 void store_clear(struct store *s);
+/* True when the document that was asked for last was accepted. */
+bool store_keeps_asked(const struct store *s);
 
 struct vehicle {
 	bool ota;

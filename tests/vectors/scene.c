@@ -187,7 +187,9 @@ scene_finish(struct scene *s, enum upt_repo repo)
 {
 	struct repo *r = scene_repo(s, repo);
 
-	scene_bytes(s, repo, "targets");
+	/* One by one: what is left out of the snapshot is served all the same. */
+	for (size_t i = 3; i < r->n_docs; i++)
+		scene_bytes(s, repo, r->docs[i].role);
 	if (lists_chain(r))
 		scene_bytes(s, repo, "timestamp");
 }
@@ -276,7 +278,7 @@ trust_before(struct scene *s, struct repo *r, const char *role)
 		if (!lists_chain(r) && (i == 1 || i == 2))
 			continue;
 		if (i == 0)
-			scene_trust(s, r->id, "root", r->n_roots);
+			scene_trust(s, r->id, "root", r->followed > 0 ? r->followed : r->n_roots);
 		else if (i < 4 || !d->not_visited)
 			scene_trust(s, r->id, d->role, d->version);
 	}

@@ -80,6 +80,7 @@ struct repo {
 	size_t n_roots;
 	struct sealed_root *roots; /* version i + 1 */
 	bool root_pending;
+	uint64_t followed; /* the last root that a client can come to; 0: the newest */
 	size_t n_docs;
 	struct doc docs[MAX_DOCS];
 	size_t n_trusted;
@@ -190,7 +191,8 @@ void pad(struct upt_buf *text, size_t len);
 
 /* ---- the generator ---- */
 
-struct generator *generator_new(const char *dir);
+/* only: names of the cases to write, n_only of them; 0: all. */
+struct generator *generator_new(const char *dir, char *const *only, int n_only);
 void generator_free(struct generator **g);
 size_t generator_count(const struct generator *g);
 /* Keys by name, for the whole corpus: "director/root-1". p256-*, p384-* and rsa-* are of these types,

@@ -88,6 +88,7 @@ store_save(void *ctx, const char *role, uint64_t version, struct upt_span bytes,
 		s->n++;
 	}
 	place->version = version;
+	place->n_asked = s->n_asked;
 	upt_buf_move(&place->bytes, &copy);
 	return UPT_OK;
 }
@@ -127,6 +128,14 @@ store_feed(struct store *s)
 		.save = store_save,
 		.save_root = store_save_root,
 		.forget = store_forget};
+}
+
+bool
+store_keeps_asked(const struct store *s)
+{
+	const struct stored *kept = find(s, s->asked);
+
+	return kept != NULL && kept->n_asked == s->n_asked;
 }
 
 enum upt_code
