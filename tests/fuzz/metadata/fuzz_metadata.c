@@ -265,13 +265,14 @@ offer(struct machine *m, char letter, struct upt_buf *bytes, bool *drop_others)
 
 /* A root only steps by one or is pinned anew; the others fall only when a root let them. */
 static void
-check_versions(char letter, const struct shape *before, const struct shape *after)
+check_versions(char letter, bool tuf, const struct shape *before, const struct shape *after)
 {
 	if (letter == 'n')
 		FUZZ_ASSERT(after->version[UPT_ROLE_ROOT] == before->version[UPT_ROLE_ROOT] + 1);
 	for (int role = UPT_ROLE_TIMESTAMP; role < UPT_N_ROLES && letter != 'p' && letter != 'n';
 		role++)
-		FUZZ_ASSERT(after->version[role] >= before->version[role]);
+		FUZZ_ASSERT(after->version[role] >= before->version[role] ||
+			    (tuf && role == UPT_ROLE_TARGETS));
 }
 
 static void
@@ -289,7 +290,7 @@ take_document(struct machine *m, char letter, struct upt_span text)
 	check_shape(m->set, &after);
 	if (code == UPT_OK) {
 		FUZZ_ASSERT(bytes.data == NULL);
-		check_versions(letter, &before, &after);
+		check_versions(letter, m->mode & STREAM_TUF, &before, &after);
 		FUZZ_ASSERT(!drop_others || after.held[UPT_ROLE_TIMESTAMP] == NULL);
 		return;
 	}
@@ -317,9 +318,11 @@ next_document(
 static enum upt_code
 fetch(void *ctx, const char *file_name, size_t max, struct upt_buf *out, struct upt_err *err)
 {
-	/* One path component, below the folder at most. */
-	FUZZ_ASSERT(file_name[0] != '.' && strstr(file_name, "/.") == NULL);
+	/* One path component, below the folder at most; a name that ends in ".json" is no "..". */
 	FUZZ_ASSERT(strchr(file_name, '/') == NULL || strncmp(file_name, "delegations/", 12) == 0);
+	FUZZ_ASSERT(strrchr(file_name, '/') == NULL || strrchr(file_name, '/') == file_name + 11);
+	FUZZ_ASSERT(
+		strlen(file_name) > 5 && strcmp(file_name + strlen(file_name) - 5, ".json") == 0);
 	return next_document(ctx, max, UPT_E_ABSENT, out, err);
 }
 
@@ -416,7 +419,7 @@ drive(unsigned mode, struct upt_span input)
 		.knows_all_ecus = true,
 		.n_ecus = 2,
 		.ecus = ecus};
-	bool director = mode & STREAM_DIRECTOR, ota = mode & STREAM_OTA;
+	bool director = mode & STREAM_DIRECTOR, ota = mode & STREAM_OTA, tuf = mode & STREAM_TUF;
 	const struct upt_trust_policy policy = {
 		.repo = director ? UPT_REPO_DIRECTOR : UPT_REPO_IMAGE,
 		.limits = director ? UPT_LIMITS_DIRECTOR : UPT_LIMITS_IMAGE,
@@ -424,6 +427,12 @@ drive(unsigned mode, struct upt_span input)
 		.allow_canonical_hashes = ota,
 		.require_snapshot_hash = !(mode & STREAM_SIGN),
 		.delegations_in_folder = ota,
+		.go_on_after_max_root_steps = tuf,
+		.keep_equal_timestamp = tuf,
+		.equal_version_is_current = tuf,
+		.targets_bound_by_snapshot = tuf,
+		.visit_roles_once = tuf,
+		.plain_leading_dot = tuf,
 		.check_rules = director ? upt_director_check_rules : NULL,
 		.rules_ctx = &vehicle,
 	};
@@ -475,7 +484,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		match_one(rest);
 		break;
 	default:
-		if (data[0] >= '0' && data[0] <= '7')
+		if (data[0] >= '0' && data[0] <= '?')
 			drive((unsigned)(data[0] - '0'), rest);
 		break;
 	}

@@ -209,6 +209,10 @@ write_sets(void)
 	write_chain("signing-cycle", STREAM_SIGN, &c);
 	make_chain(&c, false, delegating(5, "a/b", false), targets(1, IMAGE));
 	write_chain("signing-delegated-ota", STREAM_SIGN | STREAM_OTA, &c);
+	make_chain(&c, true, delegating(5, "a/b", false), targets(1, IMAGE));
+	write_chain("set-tuf", STREAM_TUF, &c);
+	make_chain(&c, false, delegating(5, "a/b", false), delegating(1, "a/b", false));
+	write_chain("signing-tuf", STREAM_TUF | STREAM_SIGN, &c);
 	make_chain(&c, false, targets(5, ECUS), NULL);
 	write_chain("signing-director", STREAM_SIGN | STREAM_DIRECTOR, &c);
 }

@@ -1,6 +1,6 @@
 /*
  * The format of the harness's inputs, which the seeds share. The first byte is the mode: 'r', 't',
- * 's', 'g' one parser; 'p' a path pattern and a name; '0' to '7' a trusted set, by the bits below.
+ * 's', 'g' one parser; 'p' a path pattern and a name; '0' to '?' a trusted set, by the bits below.
  * A set is driven by segments between bytes 0xff (which no UTF-8 holds), each one a letter and
  * bytes.
  */
@@ -10,6 +10,7 @@
 #define STREAM_SIGN 1 /* documents are payloads: the harness signs them */
 #define STREAM_OTA 2
 #define STREAM_DIRECTOR 4
+#define STREAM_TUF 8 /* where plain TUF differs */
 #define STREAM_SEPARATOR 0xff
 
 #define STREAM_NOW INT64_C(1767225600) /* 2026-01-01T00:00:00Z */
