@@ -99,3 +99,21 @@ upt_base64_decode(struct upt_span text, uint8_t *out, size_t max, size_t *out_le
 	*out_len = n;
 	return true;
 }
+
+enum upt_code
+upt_percent_encode(
+	const char *name, bool plain_leading_dot, struct upt_buf *out, struct upt_err *err)
+{
+	for (const char *p = name; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			     (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~' ||
+			     (c == '.' && (plain_leading_dot || p != name));
+
+		if (plain)
+			UPT_TRY(upt_buf_append(out, p, 1, err));
+		else
+			UPT_TRY(upt_buf_printf(out, err, "%%%02X", c));
+	}
+	return UPT_OK;
+}

@@ -1,5 +1,6 @@
 /* How the current roles are fetched: byte limits (7.1, 8.1, 9.1) and file names (0.13, 0.15). */
 #include <stdio.h>
+#include "base/encode.h"
 #include "metadata/trusted.h"
 
 /* How the current timestamp or snapshot lists the file of a role; NULL when nothing does. */
@@ -31,25 +32,6 @@ upt_trusted_set_fetch_limit(const struct upt_trusted_set *set, enum upt_role rol
 	return limit;
 }
 
-/* Everything but unreserved characters: a role called "../../x" stays one harmless path component,
- * also where a leading dot is plain: what follows makes it longer than "..". */
-static enum upt_code
-append_encoded(struct upt_buf *out, const char *name, bool plain_dot, struct upt_err *err)
-{
-	for (const char *p = name; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			     (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~' ||
-			     (c == '.' && (plain_dot || p != name));
-
-		if (plain)
-			UPT_TRY(upt_buf_append(out, p, 1, err));
-		else
-			UPT_TRY(upt_buf_printf(out, err, "%%%02X", c));
-	}
-	return UPT_OK;
-}
-
 enum upt_code
 upt_trusted_set_file_name(const struct upt_trusted_set *set, enum upt_role role, const char *name,
 	uint64_t root_version, struct upt_buf *out, struct upt_err *err)
@@ -66,7 +48,8 @@ upt_trusted_set_file_name(const struct upt_trusted_set *set, enum upt_role role,
 		UPT_TRY(upt_buf_printf(out, err, "delegations/"));
 	if (versioned && listed != NULL)
 		UPT_TRY(upt_buf_printf(out, err, "%llu.", (unsigned long long)listed->version));
-	UPT_TRY(append_encoded(out, name != NULL ? name : upt_role_name(role),
-		set->policy.plain_leading_dot, err));
+	/* Where a leading dot is plain, what follows makes the name longer than "..". */
+	UPT_TRY(upt_percent_encode(name != NULL ? name : upt_role_name(role),
+		set->policy.plain_leading_dot, out, err));
 	return upt_buf_printf(out, err, ".json");
 }

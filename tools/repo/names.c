@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/encode.h"
 #include "metadata/image.h"
 
 bool
@@ -33,23 +34,14 @@ is_root_version(const char *name)
 bool
 repo_encode_role(const char *name, char out[static REPO_ROLE_FILE_SIZE])
 {
-	size_t n = 0;
+	upt_cleanup(upt_buf_clear) struct upt_buf encoded = {0};
 
-	for (const char *p = name; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			     (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~' ||
-			     (c == '.' && p != name);
-		if (n + (plain ? 1 : 3) >= REPO_ROLE_FILE_SIZE) {
-			out[0] = '\0';
-			return false;
-		}
-		if (plain)
-			out[n++] = (char)c;
-		else
-			n += (size_t)snprintf(out + n, REPO_ROLE_FILE_SIZE - n, "%%%02X", c);
-	}
-	out[n] = '\0';
+	out[0] = '\0';
+	if (upt_percent_encode(name, false, &encoded, NULL) != UPT_OK ||
+		encoded.len >= REPO_ROLE_FILE_SIZE)
+		return false;
+	if (encoded.len > 0)
+		memcpy(out, encoded.data, encoded.len + 1);
 	return true;
 }
 
