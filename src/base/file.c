@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-static enum upt_code
-read_open_file(int fd, const char *path, size_t size, struct upt_buf *out, struct upt_err *err)
+enum upt_code
+upt_file_read_open(int fd, size_t size, const char *shown, struct upt_buf *out, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf buf = {0};
 
@@ -17,9 +17,10 @@ read_open_file(int fd, const char *path, size_t size, struct upt_buf *out, struc
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return upt_fail_errno(err, errno, "cannot read %s", path);
+			return upt_fail_errno(err, errno, "cannot read %s", shown);
 		if (n == 0)
-			return upt_fail(err, UPT_E_IO, "%s shrank while it was read", path);
+			return upt_fail(err, UPT_E_IO, "%s shrank to %zu of %zu bytes", shown,
+				buf.len, size);
 		buf.len += (size_t)n;
 	}
 	buf.data[buf.len] = 0;
@@ -44,7 +45,7 @@ upt_file_read(
 	if ((uintmax_t)st.st_size > max_bytes)
 		return upt_fail(err, UPT_E_TOO_LARGE, "%s has %jd bytes, more than the %zu allowed",
 			path, (intmax_t)st.st_size, max_bytes);
-	return read_open_file(fd, path, (size_t)st.st_size, out, err);
+	return upt_file_read_open(fd, (size_t)st.st_size, path, out, err);
 }
 
 enum upt_code

@@ -15,6 +15,11 @@
 UPT_NODISCARD enum upt_code upt_file_read(
 	int dirfd, const char *path, size_t max_bytes, struct upt_buf *out, struct upt_err *err);
 
+/* Reads exactly size bytes of an open regular file into out (replaced; unchanged on failure). shown names
+ * it in messages. UPT_E_IO, also when it ends early; UPT_E_NO_MEMORY. */
+UPT_NODISCARD enum upt_code upt_file_read_open(
+	int fd, size_t size, const char *shown, struct upt_buf *out, struct upt_err *err);
+
 /* Replaces path durably: after UPT_OK the new bytes survive a power cut; on any failure or cut
  * before it, the old file is whole. Never follows a symbolic link at the temporary's place. */
 UPT_NODISCARD enum upt_code upt_file_replace(

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/file.h"
 #include "transport/url.h"
 
 #define NAME_MAX_COMPONENTS 2
@@ -86,28 +87,6 @@ fail_open(int errnum, const char *shown, struct upt_err *err)
 	}
 }
 
-static enum upt_code
-read_file(int fd, size_t size, const char *shown, struct upt_buf *out, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf buf = {0};
-
-	UPT_TRY(upt_buf_reserve(&buf, size, err));
-	while (buf.len < size) {
-		ssize_t n = read(fd, buf.data + buf.len, size - buf.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return upt_fail_errno(err, errno, "cannot read %s", shown);
-		if (n == 0)
-			return upt_fail(err, UPT_E_IO, "%s shrank to %zu of %zu bytes", shown,
-				buf.len, size);
-		buf.len += (size_t)n;
-	}
-	buf.data[buf.len] = 0;
-	upt_buf_move(out, &buf);
-	return UPT_OK;
-}
-
 enum upt_code
 upt_dir_fetch(
 	int dirfd, const char *name, size_t max_bytes, struct upt_buf *out, struct upt_err *err)
@@ -130,5 +109,5 @@ upt_dir_fetch(
 	if ((uintmax_t)st.st_size > max_bytes)
 		return upt_fail(err, UPT_E_TOO_LARGE, "%s has %jd bytes, more than the %zu allowed",
 			shown, (intmax_t)st.st_size, max_bytes);
-	return read_file(fd, (size_t)st.st_size, shown, out, err);
+	return upt_file_read_open(fd, (size_t)st.st_size, shown, out, err);
 }
