@@ -241,3 +241,23 @@ upt_trusted_set_targets(const struct upt_trusted_set *set)
 {
 	return current(set, UPT_ROLE_TARGETS);
 }
+
+int64_t
+upt_trusted_set_expires(const struct upt_trusted_set *set)
+{
+	int64_t first = INT64_MAX;
+
+	for (int role = 0; role < UPT_N_ROLES; role++) {
+		const struct upt_metadata *doc = current(set, (enum upt_role)role);
+
+		if (doc != NULL && doc->expires < first)
+			first = doc->expires;
+	}
+	for (size_t i = 0; i < set->n_delegated; i++) {
+		const struct upt_trusted_delegated *delegated = &set->delegated[i];
+
+		if (delegated->current && delegated->doc->expires < first)
+			first = delegated->doc->expires;
+	}
+	return first;
+}

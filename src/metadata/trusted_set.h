@@ -143,6 +143,11 @@ const struct upt_metadata *upt_trusted_set_root(const struct upt_trusted_set *se
 const struct upt_metadata *upt_trusted_set_timestamp(const struct upt_trusted_set *set);
 const struct upt_metadata *upt_trusted_set_snapshot(const struct upt_trusted_set *set);
 const struct upt_metadata *upt_trusted_set_targets(const struct upt_trusted_set *set);
+/*
+ * When the first of all that is current expires, delegated roles included: from then on nothing
+ * that was decided by it may be acted upon (5.15; a freeze). INT64_MAX when nothing is current.
+ */
+int64_t upt_trusted_set_expires(const struct upt_trusted_set *set);
 /* What the set holds of a role, current or only restored: for telling whether a save is needed. */
 const struct upt_metadata *
 upt_trusted_set_held(const struct upt_trusted_set *set, enum upt_role role);

@@ -112,7 +112,8 @@ upt_primary_verify_director(struct upt_primary *p, bool *changed, struct upt_err
 UPT_NODISCARD enum upt_code
 upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_primary_verify_images(struct upt_primary *p, struct upt_err *err);
-/* Nothing that was verified in this cycle has expired by now: downloads may take days. */
+/* Nothing that was verified in this cycle has expired by now, a delegated role that vouches for an
+ * image included: downloads may take days. */
 bool upt_primary_is_fresh(const struct upt_primary *p);
 /* Fresh trusted sets for a cycle; end drops them with everything that points into them. */
 UPT_NODISCARD enum upt_code upt_primary_begin_cycle(struct upt_primary *p, struct upt_err *err);

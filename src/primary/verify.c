@@ -151,25 +151,11 @@ upt_primary_verify_images(struct upt_primary *p, struct upt_err *err)
 	return UPT_OK;
 }
 
-static bool
-has_expired(const struct upt_metadata *doc, int64_t now)
-{
-	return doc != NULL && doc->expires <= now;
-}
-
 bool
 upt_primary_is_fresh(const struct upt_primary *p)
 {
-	const struct upt_trusted_set *sets[] = {p->director, p->image};
-
-	for (size_t i = 0; i < 2; i++) {
-		if (has_expired(upt_trusted_set_root(sets[i]), p->now) ||
-			has_expired(upt_trusted_set_timestamp(sets[i]), p->now) ||
-			has_expired(upt_trusted_set_snapshot(sets[i]), p->now) ||
-			has_expired(upt_trusted_set_targets(sets[i]), p->now))
-			return false;
-	}
-	return true;
+	return upt_trusted_set_expires(p->director) > p->now &&
+	       upt_trusted_set_expires(p->image) > p->now;
 }
 
 static struct upt_trust_policy

@@ -129,6 +129,28 @@ delegated_role_refuses_version_mismatch_and_expiry(void **state)
 	scene_clear(&s);
 }
 
+/* An image is installed on the word of a delegated role too: when that expires, so does the word. */
+static void
+first_expiry_of_what_is_current_counts_delegated_roles(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	const struct upt_metadata *out;
+	cJSON *short_lived = targets_with(1, "a/x", CONTENT);
+	struct upt_trusted_set *empty = NULL;
+
+	set_member(short_lived, "expires", cJSON_CreateString("2026-01-01T00:00:09Z"));
+	sign_with(w, short_lived, K(DEL_A), &s.a);
+	list(w, 1, top(w, 1), &s);
+	assert_int_equal(upt_trusted_set_expires(w->set), LATER);
+	assert_code(give(w, upt_trusted_set_targets(w->set), "a", upt_buf_span(&s.a), &out), UPT_OK);
+	assert_int_equal(upt_trusted_set_expires(w->set), NOW + 9);
+	scene_clear(&s);
+	assert_code(upt_trusted_set_new(&w->policy, &empty, NULL), UPT_OK);
+	assert_true(upt_trusted_set_expires(empty) == INT64_MAX);
+	upt_trusted_set_free(&empty);
+}
+
 static void
 delegated_role_too_large_is_refused(void **state)
 {
@@ -427,6 +449,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(delegated_role_needs_the_delegators_keys_and_the_listing),
 		T(delegated_role_refuses_version_mismatch_and_expiry),
+		T(first_expiry_of_what_is_current_counts_delegated_roles),
 		T(delegated_role_too_large_is_refused),
 		T(role_reached_twice_must_satisfy_both_delegators),
 		T(only_a_current_document_delegates),
