@@ -177,6 +177,8 @@ upt_repo_name(enum upt_repo repo)
 		return "director";
 	case UPT_REPO_IMAGE:
 		return "image";
+	case UPT_REPO_OTHER:
+		break;
 	}
-	return "";
+	return "other";
 }

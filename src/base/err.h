@@ -111,7 +111,13 @@ enum upt_repo {
 	UPT_REPO_NONE = 0,
 	UPT_REPO_DIRECTOR,
 	UPT_REPO_IMAGE,
+	/* From here to UPT_REPO_MAX: additional repositories, each with the number that the
+	 * Primary's store has given to its name. */
+	UPT_REPO_OTHER,
 };
+
+#define UPT_REPO_MAX 65535u
+#define UPT_REPO_NAME_MAX 32
 
 #define UPT_ERR_MESSAGE_MAX 512
 
@@ -150,7 +156,7 @@ enum upt_attack upt_code_attack(enum upt_code code);
 int upt_code_exit(enum upt_code code);
 /* "arbitrary-software", ...; "" for UPT_ATTACK_NONE. */
 const char *upt_attack_name(enum upt_attack attack);
-/* "director", "image"; "" for UPT_REPO_NONE. */
+/* "director", "image", "other"; "" for UPT_REPO_NONE. */
 const char *upt_repo_name(enum upt_repo repo);
 
 #define UPT_TRY(expr)                                                                              \

@@ -152,8 +152,7 @@ add_incident(void *ctx, const struct upt_incident *incident, struct upt_err *err
 		cJSON_AddStringToObject(object, "code", upt_code_name(incident->code)) == NULL ||
 		cJSON_AddStringToObject(object, "attack",
 			upt_attack_name(upt_code_attack(incident->code))) == NULL ||
-		cJSON_AddStringToObject(object, "repository", upt_repo_name(incident->repo)) ==
-			NULL ||
+		cJSON_AddStringToObject(object, "repository", incident->repo_name) == NULL ||
 		cJSON_AddStringToObject(object, "ecu", incident->ecu) == NULL ||
 		cJSON_AddStringToObject(object, "message", incident->message) == NULL)
 		return no_memory(err);

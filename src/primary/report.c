@@ -79,7 +79,7 @@ static enum upt_code
 add_attack(void *ctx, const struct upt_incident *incident, struct upt_err *err)
 {
 	const char *attack = upt_attack_name(upt_code_attack(incident->code));
-	const char *repo = upt_repo_name(incident->repo);
+	const char *repo = incident->repo_name;
 	struct attacks *attacks = ctx;
 	size_t used = strlen(attacks->text);
 	char item[160];

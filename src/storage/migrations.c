@@ -26,6 +26,9 @@ static const char *const migrations[] = {
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, code TEXT NOT NULL,"
 	" repo INTEGER NOT NULL, ecu TEXT NOT NULL, message TEXT NOT NULL,"
 	" reported INTEGER NOT NULL DEFAULT 0) STRICT;",
+	/* 1: which name each number of a repository stands for; a row is never deleted */
+	"CREATE TABLE repositories (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+	"INSERT INTO repositories (id, name) VALUES (1, 'director'), (2, 'image');",
 };
 
 #define N_MIGRATIONS (sizeof(migrations) / sizeof(migrations[0]))

@@ -35,6 +35,18 @@ UPT_NODISCARD enum upt_code upt_store_open(
 	const char *dir, enum upt_store_mode mode, struct upt_store **out, struct upt_err *err);
 void upt_store_close(struct upt_store **store);
 
+/*
+ * ---- repositories ----
+ * An additional repository is known by its name: what is trusted of it must be found again wherever
+ * it stands in the configuration, and after it was out of it for a while. A name keeps its number
+ * for ever. UPT_E_NOT_FOUND for a name without one.
+ */
+UPT_NODISCARD enum upt_code upt_store_find_repo(
+	struct upt_store *store, const char *name, enum upt_repo *out, struct upt_err *err);
+/* The number of that name, a new one when it has none. UPT_E_CONFIG when all are taken. */
+UPT_NODISCARD enum upt_code upt_store_add_repo(
+	struct upt_store *store, const char *name, enum upt_repo *out, struct upt_err *err);
+
 /* ---- trusted metadata; name is the role's: "timestamp", "targets", a delegated role ---- */
 UPT_NODISCARD enum upt_code upt_store_save_document(struct upt_store *store, enum upt_repo repo,
 	const char *name, uint64_t version, struct upt_span bytes, struct upt_err *err);
@@ -108,12 +120,14 @@ struct upt_incident {
 	int64_t time;
 	enum upt_code code;
 	enum upt_repo repo;
+	char repo_name[UPT_REPO_NAME_MAX + 1]; /* of repo; "" for UPT_REPO_NONE */
 	char ecu[UPT_ECU_SERIAL_MAX + 1]; /* "" when it concerns the vehicle */
 	char message[UPT_ERR_MESSAGE_MAX];
 };
 /* The newest 1000 are kept. */
 UPT_NODISCARD enum upt_code upt_store_add_incident(struct upt_store *store,
-	const struct upt_incident *incident, struct upt_err *err); /* id ignored */
+	const struct upt_incident *incident,
+	struct upt_err *err); /* id and repo_name ignored */
 /* Oldest first; only those not yet reported when unreported is true. */
 UPT_NODISCARD enum upt_code upt_store_each_incident(struct upt_store *store, bool unreported,
 	enum upt_code (*each)(void *ctx, const struct upt_incident *incident, struct upt_err *err),

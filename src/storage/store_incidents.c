@@ -39,7 +39,7 @@ upt_store_add_incident(
 	return upt_transaction_commit(&t, err);
 }
 
-/* Columns id, time, code, repo, ecu, message. */
+/* Columns id, time, code, repo, ecu, message, the repository's name or "". */
 static enum upt_code
 read_incident(struct upt_query *q, struct upt_incident *out, struct upt_err *err)
 {
@@ -52,8 +52,10 @@ read_incident(struct upt_query *q, struct upt_incident *out, struct upt_err *err
 	UPT_TRY(upt_query_u64(q, 3, &repo, err));
 	UPT_TRY(upt_query_text(q, 4, incident.ecu, sizeof(incident.ecu), err));
 	UPT_TRY(upt_query_text(q, 5, incident.message, sizeof(incident.message), err));
+	UPT_TRY(upt_query_text(q, 6, incident.repo_name, sizeof(incident.repo_name), err));
 	incident.code = upt_code_from_name(code);
-	if (incident.code == UPT_N_CODES || repo > UPT_REPO_IMAGE)
+	if (incident.code == UPT_N_CODES || repo > UPT_REPO_MAX ||
+		(repo != UPT_REPO_NONE && incident.repo_name[0] == '\0'))
 		return upt_fail(err, UPT_E_DATABASE,
 			"%s is damaged (incident %ju has code \"%s\", repository %ju)",
 			q->store->path, (uintmax_t)incident.id, code, (uintmax_t)repo);
@@ -67,8 +69,9 @@ next_incident(struct upt_store *store, bool unreported, struct upt_incident *inc
 	struct upt_err *err)
 {
 	upt_cleanup(upt_query_end) struct upt_query q = upt_query_begin(store, "reading incidents",
-		"SELECT id, time, code, repo, ecu, message FROM incidents"
-		" WHERE id > ?1 AND reported <= ?2 ORDER BY id LIMIT 1");
+		"SELECT i.id, i.time, i.code, i.repo, i.ecu, i.message, coalesce(r.name, '')"
+		" FROM incidents i LEFT JOIN repositories r ON r.id = i.repo"
+		" WHERE i.id > ?1 AND i.reported <= ?2 ORDER BY i.id LIMIT 1");
 
 	upt_query_bind_u64(&q, 1, incident->id);
 	upt_query_bind_int(&q, 2, unreported ? 0 : 1);

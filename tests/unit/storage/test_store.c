@@ -495,7 +495,7 @@ see_incident(void *ctx, const struct upt_incident *incident, struct upt_err *err
 	if (used < sizeof(s->text) - 64)
 		snprintf(s->text + used, sizeof(s->text) - used, "%d:%d:%s:%s:%s:%.20s ",
 			(int)incident->id, (int)incident->time, upt_code_name(incident->code),
-			upt_repo_name(incident->repo), incident->ecu, incident->message);
+			incident->repo_name, incident->ecu, incident->message);
 	return UPT_OK;
 }
 
@@ -534,6 +534,64 @@ incidents_stay_until_reported(void **state)
 		"1:100:version-rollback:image::v7 after v9 2:90:image-hash-mismatch::e:x ");
 	assert_int_equal(upt_store_mark_reported(f->store, 2, &f->err), UPT_OK);
 	expect_incidents(f, true, "");
+}
+
+/* ---- additional repositories ---- */
+
+static enum upt_repo
+number_of(struct fixture *f, const char *name)
+{
+	enum upt_repo repo = UPT_REPO_NONE;
+
+	assert_int_equal(upt_store_add_repo(f->store, name, &repo, &f->err), UPT_OK);
+	return repo;
+}
+
+static void
+a_repository_keeps_its_number_whatever_comes_beside_it(void **state)
+{
+	struct fixture *f = *state;
+	enum upt_repo fleet = number_of(f, "fleet"), mirror, found;
+
+	assert_int_equal(fleet, UPT_REPO_OTHER);
+	save(f, fleet, "targets", 7, "the fleet's");
+	reopen(f);
+	mirror = number_of(f, "mirror");
+	assert_int_not_equal(mirror, fleet);
+	save(f, mirror, "targets", 2, "the mirror's");
+	reopen(f);
+	assert_int_equal(number_of(f, "fleet"), fleet);
+	assert_int_equal(upt_store_find_repo(f->store, "mirror", &found, &f->err), UPT_OK);
+	assert_int_equal(found, mirror);
+	expect_document(f, fleet, "targets", 7, "the fleet's");
+	expect_document(f, mirror, "targets", 2, "the mirror's");
+	assert_int_equal(number_of(f, "director"), UPT_REPO_DIRECTOR);
+	assert_int_equal(number_of(f, "image"), UPT_REPO_IMAGE);
+}
+
+static void
+an_unknown_repository_is_not_found_and_gets_no_number(void **state)
+{
+	struct fixture *f = *state;
+	enum upt_repo repo = UPT_REPO_IMAGE;
+
+	assert_int_equal(
+		upt_store_find_repo(f->store, "fleet", &repo, &f->err), UPT_E_NOT_FOUND);
+	assert_int_equal(repo, UPT_REPO_NONE);
+	assert_non_null(strstr(f->err.message, "fleet"));
+	assert_int_equal(number_of(f, "mirror"), UPT_REPO_OTHER);
+}
+
+static void
+incidents_name_additional_repositories(void **state)
+{
+	struct upt_incident a = {.time = 1, .code = UPT_E_EXPIRED, .message = "old"};
+	struct fixture *f = *state;
+
+	a.repo = number_of(f, "fleet");
+	assert_int_equal(upt_store_add_incident(f->store, &a, &f->err), UPT_OK);
+	reopen(f);
+	expect_incidents(f, true, "1:1:expired:fleet::old ");
 }
 
 static void
@@ -606,6 +664,9 @@ main(void)
 		with_store(each_ecu_comes_once_in_order),
 		with_store(reports_survive_reopening),
 		with_store(incidents_stay_until_reported),
+		with_store(a_repository_keeps_its_number_whatever_comes_beside_it),
+		with_store(an_unknown_repository_is_not_found_and_gets_no_number),
+		with_store(incidents_name_additional_repositories),
 		with_store(only_the_newest_incidents_are_kept),
 		with_store(a_reader_works_beside_the_writer),
 	};

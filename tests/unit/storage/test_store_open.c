@@ -116,7 +116,7 @@ pragmas_are_in_force(void **state)
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
 	assert_string_equal((const char *)sqlite3_column_text(stmt, 0), "wal");
 	assert_int_equal(sqlite3_column_int(stmt, 1), 0x55707453);
-	assert_int_equal(sqlite3_column_int(stmt, 2), 1);
+	assert_int_equal(sqlite3_column_int(stmt, 2), 2);
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 }
@@ -204,10 +204,72 @@ a_newer_schema_is_refused_and_kept(void **state)
 	make_store(*state);
 	alter(*state, "PRAGMA user_version = 99");
 	expect_open(*state, UPT_STORE_WRITE, UPT_E_DATABASE,
-		"newer version of this program (schema 99, this one knows 1)");
+		"newer version of this program (schema 99, this one knows 2)");
 	expect_open(*state, UPT_STORE_READ_ONLY, UPT_E_DATABASE, "newer version");
-	alter(*state, "PRAGMA user_version = 1");
+	alter(*state, "PRAGMA user_version = 2");
 	expect_seven(*state, UPT_STORE_WRITE);
+}
+
+/* As the first release left it: with no names of repositories. */
+static void
+make_old_store(const char *dir)
+{
+	make_store(dir);
+	alter(dir, "INSERT INTO documents (repo, name, version, bytes)"
+		   " VALUES (2, 'targets', 5, x'6f6c64');"
+		   "INSERT INTO incidents (time, code, repo, ecu, message)"
+		   " VALUES (9, 'expired', 1, '', 'old');"
+		   "DROP TABLE repositories; PRAGMA user_version = 1");
+}
+
+static enum upt_code
+see_old_incident(void *ctx, const struct upt_incident *incident, struct upt_err *err)
+{
+	unsigned *n = ctx;
+
+	(void)err;
+	assert_string_equal(incident->repo_name, "director");
+	(*n)++;
+	return UPT_OK;
+}
+
+static void
+an_old_schema_is_brought_to_the_new_one_with_all_it_holds(void **state)
+{
+	upt_cleanup(upt_store_close) struct upt_store *store = NULL;
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	struct upt_err err = {0};
+	enum upt_repo repo;
+	unsigned n = 0;
+
+	make_old_store(*state);
+	expect_open(*state, UPT_STORE_READ_ONLY, UPT_E_DATABASE, "has the old schema 1");
+	expect_seven(*state, UPT_STORE_WRITE);
+	expect_seven(*state, UPT_STORE_READ_ONLY);
+	assert_int_equal(upt_store_open(*state, UPT_STORE_WRITE, &store, &err), UPT_OK);
+	assert_int_equal(
+		upt_store_load_document(store, UPT_REPO_IMAGE, "targets", &bytes, &err), UPT_OK);
+	assert_string_equal((char *)bytes.data, "old");
+	assert_int_equal(upt_store_each_incident(store, true, see_old_incident, &n, &err), UPT_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(upt_store_add_repo(store, "fleet", &repo, &err), UPT_OK);
+	assert_int_equal(repo, UPT_REPO_OTHER);
+}
+
+static void
+numbers_of_repositories_end_and_are_not_used_twice(void **state)
+{
+	upt_cleanup(upt_store_close) struct upt_store *store = NULL;
+	struct upt_err err = {0};
+	enum upt_repo repo = UPT_REPO_IMAGE;
+
+	make_store(*state);
+	alter(*state, "INSERT INTO repositories VALUES (65535, 'last')");
+	assert_int_equal(upt_store_open(*state, UPT_STORE_WRITE, &store, &err), UPT_OK);
+	assert_int_equal(upt_store_add_repo(store, "one more", &repo, &err), UPT_E_CONFIG);
+	assert_int_equal(repo, UPT_REPO_NONE);
+	assert_int_equal(upt_store_add_repo(store, "last", &repo, &err), UPT_OK);
+	assert_int_equal(repo, UPT_REPO_MAX);
 }
 
 static void
@@ -649,6 +711,8 @@ main(void)
 		in_dir(a_truncated_database_is_refused),
 		in_dir(a_damaged_page_is_found_when_opening),
 		in_dir(a_newer_schema_is_refused_and_kept),
+		in_dir(an_old_schema_is_brought_to_the_new_one_with_all_it_holds),
+		in_dir(numbers_of_repositories_end_and_are_not_used_twice),
 		in_dir(another_programs_database_is_refused_unchanged),
 		in_dir(wrong_values_in_rows_are_named),
 		in_dir(a_half_made_database_of_a_power_cut_is_made_again),
