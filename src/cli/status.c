@@ -121,10 +121,11 @@ add_ecu(cJSON *list, struct upt_store *store, const struct upt_ecu_config *confi
 }
 
 static enum upt_code
-add_repo(cJSON *metadata, struct upt_store *store, enum upt_repo repo, struct upt_err *err)
+add_repo(cJSON *metadata, struct upt_store *store, const char *name, enum upt_repo repo,
+	struct upt_err *err)
 {
 	static const char *const roles[] = {"timestamp", "snapshot", "targets"};
-	cJSON *object = cJSON_AddObjectToObject(metadata, upt_repo_name(repo));
+	cJSON *object = cJSON_AddObjectToObject(metadata, name);
 	uint64_t first, version = 0;
 	enum upt_code code = upt_store_root_versions(store, repo, &first, &version, err);
 
@@ -136,6 +137,24 @@ add_repo(cJSON *metadata, struct upt_store *store, enum upt_repo repo, struct up
 		UPT_TRY(upt_store_document_version(store, repo, roles[i], &version, err));
 		if (!upt_manifest_add_u64(object, roles[i], version))
 			return no_memory(err);
+	}
+	return UPT_OK;
+}
+
+static enum upt_code
+add_repos(struct upt_cli *cli, struct upt_store *store, cJSON *metadata, struct upt_err *err)
+{
+	UPT_TRY(add_repo(metadata, store, "director", UPT_REPO_DIRECTOR, err));
+	UPT_TRY(add_repo(metadata, store, "image", UPT_REPO_IMAGE, err));
+	for (size_t i = 0; i < cli->config.n_others; i++) {
+		const char *name = cli->config.others[i].name;
+		enum upt_repo repo;
+		enum upt_code code = upt_store_find_repo(store, name, &repo, err);
+
+		/* Configured since the last start: nothing of it is known, as UPT_REPO_NONE has it. */
+		if (code != UPT_OK && code != UPT_E_NOT_FOUND)
+			return code;
+		UPT_TRY(add_repo(metadata, store, name, repo, err));
 	}
 	return UPT_OK;
 }
@@ -176,8 +195,7 @@ collect(struct upt_cli *cli, struct upt_store *store, cJSON *status, struct upt_
 		return no_memory(err);
 	for (size_t i = 0; i < cli->config.n_ecus; i++)
 		UPT_TRY(add_ecu(ecus, store, &cli->config.ecus[i], err));
-	UPT_TRY(add_repo(metadata, store, UPT_REPO_DIRECTOR, err));
-	UPT_TRY(add_repo(metadata, store, UPT_REPO_IMAGE, err));
+	UPT_TRY(add_repos(cli, store, metadata, err));
 	return upt_store_each_incident(store, false, add_incident, incidents, err);
 }
 

@@ -45,6 +45,14 @@ UPT_NODISCARD enum upt_code
 upt_director_assignments(const struct upt_metadata *targets, const struct upt_vehicle *vehicle,
 	struct upt_arena *arena, struct upt_assignment **out, size_t *n_out, struct upt_err *err);
 
+/*
+ * Whether another Director assigns the same image to an ECU as the vehicle's own does: name, length,
+ * every hash, release counter and mustMatch. UPT_E_TARGET_MISMATCH. Assigning to which ECU is the
+ * caller's to compare.
+ */
+UPT_NODISCARD enum upt_code upt_director_same(
+	const struct upt_target *own, const struct upt_target *other, struct upt_err *err);
+
 /* The Director's correlation id (top-level custom), or "" when there is none. Arena string. */
 UPT_NODISCARD enum upt_code upt_director_correlation_id(const struct upt_metadata *targets,
 	struct upt_arena *arena, const char **out, struct upt_err *err);

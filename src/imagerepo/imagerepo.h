@@ -46,4 +46,9 @@ struct upt_match {
 UPT_NODISCARD enum upt_code upt_imagerepo_match(const struct upt_target *director,
 	const struct upt_target *image, const struct upt_match *ecu, struct upt_err *err);
 
+/* Whether a second Image repository's entry, which matches the Director's too, may count beside the
+ * first one's: no hash that differs, and the same custom object. UPT_E_TARGET_MISMATCH. */
+UPT_NODISCARD enum upt_code upt_imagerepo_same(
+	const struct upt_target *a, const struct upt_target *b, struct upt_err *err);
+
 #endif

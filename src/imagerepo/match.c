@@ -32,16 +32,11 @@ static enum upt_code
 check_must_match(
 	const struct upt_target *director, const struct upt_target *image, struct upt_err *err)
 {
-	upt_cleanup(upt_buf_clear) struct upt_buf a = {0}, b = {0};
+	bool same;
 
-	if (director->must_match.len == 0 && image->must_match.len == 0)
+	UPT_TRY(upt_json_same(director->must_match, image->must_match, &same, err));
+	if (same)
 		return UPT_OK;
-	if (director->must_match.len > 0 && image->must_match.len > 0) {
-		UPT_TRY(upt_json_canonical(director->must_match, UPT_JSON_UTF8, &a, err));
-		UPT_TRY(upt_json_canonical(image->must_match, UPT_JSON_UTF8, &b, err));
-		if (upt_span_equal(upt_buf_span(&a), upt_buf_span(&b)))
-			return UPT_OK;
-	}
 	return upt_fail(err, UPT_E_TARGET_MISMATCH,
 		"image %s: Director and Image repository differ in mustMatch", image->image.name);
 }
@@ -108,4 +103,27 @@ upt_imagerepo_match(const struct upt_target *director, const struct upt_target *
 	UPT_TRY(check_must_match(director, image, err));
 	UPT_TRY(check_hardware(image, ecu, err));
 	return check_release_counter(director, image, ecu->installed, err);
+}
+
+/* Two Image repositories vouch for one thing only when whatever is acted upon is the same: custom
+ * says how an image is run, and a thief of one of them would otherwise choose that alone. */
+enum upt_code
+upt_imagerepo_same(const struct upt_target *a, const struct upt_target *b, struct upt_err *err)
+{
+	bool same;
+
+	for (size_t i = 0; i < a->image.n_digests; i++) {
+		const struct upt_digest *other =
+			upt_image_digest(&b->image, a->image.digests[i].alg);
+
+		if (other != NULL && !upt_digest_equal(&a->image.digests[i], other))
+			return upt_fail(err, UPT_E_TARGET_MISMATCH,
+				"image %s: two Image repositories list another %s", a->image.name,
+				upt_hash_name(other->alg));
+	}
+	UPT_TRY(upt_json_same(a->custom, b->custom, &same, err));
+	if (!same)
+		return upt_fail(err, UPT_E_TARGET_MISMATCH,
+			"image %s: two Image repositories differ in custom", a->image.name);
+	return UPT_OK;
 }

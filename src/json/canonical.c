@@ -190,3 +190,17 @@ upt_json_canonical(
 	}
 	return code;
 }
+
+enum upt_code
+upt_json_same(struct upt_span a, struct upt_span b, bool *same, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text_a = {0}, text_b = {0};
+
+	*same = a.len == 0 && b.len == 0;
+	if (a.len == 0 || b.len == 0)
+		return UPT_OK;
+	UPT_TRY(upt_json_canonical(a, UPT_JSON_UTF8, &text_a, err));
+	UPT_TRY(upt_json_canonical(b, UPT_JSON_UTF8, &text_b, err));
+	*same = upt_span_equal(upt_buf_span(&text_a), upt_buf_span(&text_b));
+	return UPT_OK;
+}

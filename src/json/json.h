@@ -77,6 +77,11 @@ const struct upt_json_facts *upt_json_top(const struct upt_json_doc *doc, const 
 UPT_NODISCARD enum upt_code upt_json_canonical(
 	struct upt_span value, enum upt_json_form form, struct upt_buf *out, struct upt_err *err);
 
+/* *same: two checked values have one canonical text, or both are absent (empty spans). Codes as
+ * upt_json_canonical(); *same is false then. */
+UPT_NODISCARD enum upt_code
+upt_json_same(struct upt_span a, struct upt_span b, bool *same, struct upt_err *err);
+
 /*
  * Walks the members of an object or the elements of an array, in order, in one pass over the bytes:
  *

@@ -1,11 +1,10 @@
-#include "primary/config.h"
+#include "primary/config_internal.h"
 
 #include <string.h>
 #include "base/clock.h"
 #include "metadata/image.h"
 #include "transport/url.h"
 
-#define MAX_ECUS 256
 #define LOOPBACK "http://127.0.0.1"
 
 static enum upt_code
@@ -32,11 +31,12 @@ number(struct upt_config *c, const char *section, const char *arg, const char *k
 }
 
 static enum upt_code
-byte_limit(struct upt_config *c, const char *section, const char *key, size_t *limit, struct upt_err *err)
+byte_limit(struct upt_config *c, const char *section, const char *arg, const char *key, size_t *limit,
+	struct upt_err *err)
 {
 	uint64_t value;
 
-	UPT_TRY(number(c, section, "", key, *limit, 1024, 1u << 30, &value, err));
+	UPT_TRY(number(c, section, arg, key, *limit, 1024, 1u << 30, &value, err));
 	*limit = (size_t)value;
 	return UPT_OK;
 }
@@ -71,20 +71,44 @@ check_url(const struct upt_ini_entry *entry, const char *url, struct upt_err *er
 	return UPT_OK;
 }
 
+/* What Image repositories have beside the rest. */
 static enum upt_code
-parse_repo(struct upt_config *c, const char *section, struct upt_repo_config *repo, struct upt_err *err)
+parse_image_repo(struct upt_config *c, const char *section, const char *arg, struct upt_repo_config *repo,
+	struct upt_err *err)
 {
-	UPT_TRY(text(c, section, "", "url", NULL, &repo->url, err));
-	UPT_TRY(check_url(upt_ini_find(&c->ini, section, "", "url"), repo->url, err));
-	UPT_TRY(text(c, section, "", "root", NULL, &repo->root_path, err));
-	UPT_TRY(byte_limit(c, section, "max_root_bytes", &repo->limits.root_max_bytes, err));
-	UPT_TRY(byte_limit(c, section, "max_timestamp_bytes", &repo->limits.timestamp_max_bytes, err));
-	UPT_TRY(byte_limit(c, section, "max_snapshot_bytes", &repo->limits.snapshot_max_bytes, err));
-	return byte_limit(c, section, "max_targets_bytes", &repo->limits.targets_max_bytes, err);
+	uint64_t value;
+
+	UPT_TRY(byte_limit(c, section, arg, "max_delegated_bytes", &repo->limits.delegated_max_bytes, err));
+	UPT_TRY(number(c, section, arg, "max_delegations", repo->limits.max_delegations, 0, 1024, &value,
+		err));
+	repo->limits.max_delegations = (unsigned)value;
+	optional(c, section, arg, "targets_url", &repo->targets_url);
+	if (repo->targets_url == NULL)
+		return UPT_OK;
+	return check_url(upt_ini_find(&c->ini, section, arg, "targets_url"), repo->targets_url, err);
 }
 
-static enum upt_code
-parse_choice(struct upt_config *c, const char *section, const char *arg, const char *key,
+enum upt_code
+upt_config_parse_repo(struct upt_config *c, const char *section, const char *arg, bool is_director,
+	struct upt_repo_config *repo, struct upt_err *err)
+{
+	struct upt_limits *limits = &repo->limits;
+
+	repo->name = arg[0] != '\0' ? arg : section;
+	repo->is_director = is_director;
+	*limits = is_director ? UPT_LIMITS_DIRECTOR : UPT_LIMITS_IMAGE;
+	UPT_TRY(text(c, section, arg, "url", NULL, &repo->url, err));
+	UPT_TRY(check_url(upt_ini_find(&c->ini, section, arg, "url"), repo->url, err));
+	UPT_TRY(text(c, section, arg, "root", NULL, &repo->root_path, err));
+	UPT_TRY(byte_limit(c, section, arg, "max_root_bytes", &limits->root_max_bytes, err));
+	UPT_TRY(byte_limit(c, section, arg, "max_timestamp_bytes", &limits->timestamp_max_bytes, err));
+	UPT_TRY(byte_limit(c, section, arg, "max_snapshot_bytes", &limits->snapshot_max_bytes, err));
+	UPT_TRY(byte_limit(c, section, arg, "max_targets_bytes", &limits->targets_max_bytes, err));
+	return is_director ? UPT_OK : parse_image_repo(c, section, arg, repo, err);
+}
+
+enum upt_code
+upt_config_parse_choice(struct upt_config *c, const char *section, const char *arg, const char *key,
 	const char *const *names, size_t n_names, const char *fallback, size_t *out, struct upt_err *err)
 {
 	char all[128] = "";
@@ -167,7 +191,7 @@ parse_installer(struct upt_config *c, const char *section, const char *arg, stru
 
 	UPT_TRY(text(c, section, arg, "key", NULL, &ecu->key_path, err));
 	UPT_TRY(text(c, section, arg, "factory_image", "factory", &ecu->factory_image, err));
-	UPT_TRY(parse_choice(c, section, arg, "installer", kinds, 3, NULL, &kind, err));
+	UPT_TRY(upt_config_parse_choice(c, section, arg, "installer", kinds, 3, NULL, &kind, err));
 	ecu->kind = (enum upt_installer_kind)(kind + 1);
 	if (ecu->kind == UPT_INSTALLER_FILE)
 		return parse_file_installer(c, section, arg, ecu, err);
@@ -223,7 +247,7 @@ parse_secondary(struct upt_config *c, const char *serial, struct upt_ecu_config 
 	ecu->serial = serial;
 	UPT_TRY(check_id(NULL, "serial of [secondary]", serial, UPT_ECU_SERIAL_MAX, err));
 	UPT_TRY(parse_id(c, "secondary", serial, "hardware_id", UPT_HARDWARE_ID_MAX, &ecu->hardware_id, err));
-	UPT_TRY(parse_choice(c, "secondary", serial, "link", links, 2, NULL, &link, err));
+	UPT_TRY(upt_config_parse_choice(c, "secondary", serial, "link", links, 2, NULL, &link, err));
 	ecu->is_ip = link == 0;
 	if (!ecu->is_ip)
 		return parse_installer(c, "secondary", serial, ecu, err);
@@ -239,8 +263,9 @@ parse_ecus(struct upt_config *c, struct upt_err *err)
 
 	while ((serial = upt_ini_next_argument(&c->ini, "secondary", serial)) != NULL)
 		n++;
-	if (n > MAX_ECUS)
-		return upt_fail(err, UPT_E_CONFIG, "%zu ECUs, more than the %d supported", n, MAX_ECUS);
+	if (n > UPT_MAX_VEHICLE_ECUS)
+		return upt_fail(err, UPT_E_CONFIG, "%zu ECUs, more than the %d supported", n,
+			UPT_MAX_VEHICLE_ECUS);
 	c->ecus = upt_arena_alloc(&c->ini.arena, n, sizeof(*c->ecus));
 	if (c->ecus == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu ECUs", n);
@@ -268,7 +293,7 @@ parse_uptane(struct upt_config *c, struct upt_err *err)
 
 	UPT_TRY(parse_id(c, "uptane", "", "vehicle_id", 128, &c->vehicle_id, err));
 	UPT_TRY(text(c, "uptane", "", "state_dir", "/var/lib/uptaned", &c->state_dir, err));
-	UPT_TRY(parse_choice(c, "uptane", "", "profile", profiles, 2, "standard", &profile, err));
+	UPT_TRY(upt_config_parse_choice(c, "uptane", "", "profile", profiles, 2, "standard", &profile, err));
 	c->profile = (enum upt_profile)profile;
 	UPT_TRY(number(c, "uptane", "", "poll_interval_s", 3600, 1, 30 * 86400, &c->poll_interval_s, err));
 	UPT_TRY(text(c, "uptane", "", "build_time", "2024-01-01T00:00:00Z", &build_time, err));
@@ -281,22 +306,10 @@ parse_uptane(struct upt_config *c, struct upt_err *err)
 static enum upt_code
 parse_all(struct upt_config *c, struct upt_err *err)
 {
-	uint64_t value;
-
 	UPT_TRY(parse_uptane(c, err));
-	c->director.limits = UPT_LIMITS_DIRECTOR;
-	c->image.limits = UPT_LIMITS_IMAGE;
-	UPT_TRY(parse_repo(c, "director", &c->director, err));
-	UPT_TRY(parse_repo(c, "image_repository", &c->image, err));
-	UPT_TRY(byte_limit(c, "image_repository", "max_delegated_bytes",
-		&c->image.limits.delegated_max_bytes, err));
-	UPT_TRY(number(c, "image_repository", "", "max_delegations", c->image.limits.max_delegations, 0,
-		1024, &value, err));
-	c->image.limits.max_delegations = (unsigned)value;
-	optional(c, "image_repository", "", "targets_url", &c->targets_url);
-	if (c->targets_url != NULL)
-		UPT_TRY(check_url(upt_ini_find(&c->ini, "image_repository", "", "targets_url"),
-			c->targets_url, err));
+	UPT_TRY(upt_config_parse_repo(c, "director", "", true, &c->director, err));
+	UPT_TRY(upt_config_parse_repo(c, "image_repository", "", false, &c->image, err));
+	UPT_TRY(upt_config_parse_mappings(c, err));
 	UPT_TRY(parse_tls(c, err));
 	UPT_TRY(parse_ecus(c, err));
 	/* A misspelt key would silently leave a default in force: refuse to start instead. */

@@ -15,10 +15,35 @@ enum upt_profile {
 	UPT_PROFILE_OTA,
 };
 
+/* Of the vehicle: as many as one signed document may name, and as one manifest has reports of. */
+#define UPT_MAX_VEHICLE_ECUS UPT_MAX_TARGET_ECUS
+
 struct upt_repo_config {
+	const char *name;        /* "director", "image_repository", or NAME of [repository NAME] */
+	bool is_director;
 	const char *url;         /* without the final slash */
 	const char *root_path;   /* pinned first root */
+	const char *targets_url; /* where an Image repository's images are, or NULL */
 	struct upt_limits limits;
+};
+
+/* The two that every vehicle has are the first in every list of repositories. */
+#define UPT_DIRECTOR_INDEX 0
+#define UPT_IMAGE_INDEX 1
+#define UPT_MAX_OTHER_REPOS 8
+#define UPT_MAX_REPOS (2 + UPT_MAX_OTHER_REPOS)
+#define UPT_MAX_MAPPINGS 32
+#define UPT_MAX_MAPPING_PATHS 256
+
+/* Which repositories must agree on targets of these names (repo_mapping_meta; TAP 4). */
+struct upt_mapping_config {
+	const char *name;        /* NULL: the one that stands for a configuration without any */
+	size_t n_paths;          /* 0: every name */
+	const char **paths;
+	size_t n_repos;
+	size_t repos[UPT_MAX_REPOS]; /* Directors first, then image_repository, then as listed */
+	size_t threshold;        /* 2 to n_repos */
+	bool terminating;
 };
 
 enum upt_installer_kind {
@@ -53,7 +78,10 @@ struct upt_config {
 	uint64_t poll_interval_s;
 	int64_t build_time;          /* floor of trusted time: no clock may claim to be before it */
 	struct upt_repo_config director, image;
-	const char *targets_url;
+	size_t n_others;
+	struct upt_repo_config *others;      /* [repository NAME] */
+	size_t n_mappings;                   /* at least one */
+	struct upt_mapping_config *mappings; /* the first that matches a name is asked first */
 	struct upt_http_config tls;
 	size_t n_ecus;
 	struct upt_ecu_config *ecus;
@@ -63,5 +91,11 @@ struct upt_config {
 UPT_NODISCARD enum upt_code upt_config_load(const char *dir, struct upt_config *config,
 	struct upt_err *err);
 void upt_config_clear(struct upt_config *config);
+
+/* The repository of that index: UPT_DIRECTOR_INDEX, UPT_IMAGE_INDEX, or an additional one. */
+const struct upt_repo_config *upt_config_repo(const struct upt_config *config, size_t index);
+/* Whether a mapping is for targets of that name. */
+bool upt_mapping_matches(const struct upt_config *config, const struct upt_mapping_config *mapping,
+	const char *target);
 
 #endif

@@ -42,10 +42,11 @@ upt_primary_progress(struct upt_primary *p)
 static bool
 is_own_server(const struct upt_primary *p, const char *url)
 {
-	const char *own[] = {p->config->image.url, p->config->director.url, p->config->targets_url};
+	for (size_t i = 0; i < p->n_repos; i++) {
+		const struct upt_repo_config *own = p->repos[i].config;
 
-	for (size_t i = 0; i < 3; i++) {
-		if (own[i] != NULL && upt_url_same_origin(own[i], url))
+		if (upt_url_same_origin(own->url, url) ||
+			(own->targets_url != NULL && upt_url_same_origin(own->targets_url, url)))
 			return true;
 	}
 	return false;
@@ -81,12 +82,12 @@ choose_server(struct upt_primary *p, const struct upt_image *image, const char *
 /* HASH.FILENAME below the folder of FILENAME (0.14), or FILENAME where snapshots are not
  * consistent. */
 static enum upt_code
-make_url(struct upt_primary *p, const struct upt_image *image, struct upt_buf *url,
+make_url(const struct upt_repository *source, const struct upt_image *image, struct upt_buf *url,
 	struct upt_err *err)
 {
 	const char *slash = strrchr(image->name, '/');
 	const char *base = slash != NULL ? slash + 1 : image->name;
-	bool prefixed = upt_trusted_set_root(p->image)->root.consistent_snapshot;
+	bool prefixed = upt_trusted_set_root(source->set)->root.consistent_snapshot;
 	upt_cleanup(upt_buf_clear) struct upt_buf path = {0};
 	char hex[2 * UPT_HASH_MAX_BYTES + 1];
 
@@ -96,10 +97,10 @@ make_url(struct upt_primary *p, const struct upt_image *image, struct upt_buf *u
 		UPT_TRY(upt_buf_printf(&path, err, "%s.", hex));
 	}
 	UPT_TRY(upt_buf_printf(&path, err, "%s", base));
-	if (p->config->targets_url != NULL)
-		UPT_TRY(upt_buf_printf(url, err, "%s/", p->config->targets_url));
+	if (source->config->targets_url != NULL)
+		UPT_TRY(upt_buf_printf(url, err, "%s/", source->config->targets_url));
 	else
-		UPT_TRY(upt_buf_printf(url, err, "%s/targets/", p->config->image.url));
+		UPT_TRY(upt_buf_printf(url, err, "%s/targets/", source->config->url));
 	/* Where names are not hash-prefixed, the field's servers take the whole name as one
 	 * component. */
 	return upt_url_encode((const char *)path.data, prefixed, url, err);
@@ -114,7 +115,7 @@ find_image(struct upt_primary *p, const struct upt_job *job, struct upt_buf *url
 
 	*http = p->http;
 	if (uri == NULL)
-		return make_url(p, image, url, err);
+		return make_url(job->source, image, url, err);
 	UPT_TRY(choose_server(p, image, uri, http, err));
 	return upt_buf_append(url, uri, strlen(uri), err);
 }
@@ -166,7 +167,7 @@ transfer(struct download *d, const char *url, uint64_t offset, struct upt_err *e
 		return UPT_OK;
 	code = upt_http_download(d->http, &request, err);
 	if (code != UPT_OK && err != NULL)
-		err->repo = UPT_REPO_IMAGE;
+		err->repo = d->job->source->id;
 	upt_url_show(url, shown); /* a signed URL's query is a secret */
 	if (code == UPT_E_ABSENT)
 		return upt_fail(err, UPT_E_MISSING, "the server has no image %s (%s)", image->name,
@@ -197,7 +198,7 @@ upt_primary_download(struct upt_primary *p, struct upt_job *job, struct upt_err 
 	UPT_TRY(transfer(&d, (const char *)url.data, offset, err));
 	code = upt_image_writer_finish(writer, err);
 	if (code != UPT_OK && err != NULL)
-		err->repo = UPT_REPO_IMAGE;
+		err->repo = job->source->id;
 	UPT_TRY(code);
 	upt_log(p->log, UPT_LOG_INFO, "%s: %llu bytes, every listed hash verified", image->name,
 		(unsigned long long)image->length_bytes);

@@ -3,71 +3,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum upt_code
-fetch_url(struct upt_primary *p, const char *base, const char *file_name, size_t max_bytes,
-	struct upt_buf *out, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf url = {0};
-
-	UPT_TRY(upt_buf_printf(&url, err, "%s/%s", base, file_name));
-	return upt_http_get(p->http, (const char *)url.data, max_bytes, out, err);
-}
-
-/* One set of callbacks a repository: the feed's ctx is the Primary, the function knows the
- * repository. */
-#define FEED(name, repo_id, repo_field)                                                            \
-	static enum upt_code name##_fetch(                                                         \
-		void *ctx, const char *file, size_t max, struct upt_buf *out, struct upt_err *err) \
-	{                                                                                          \
-		struct upt_primary *p = ctx;                                                       \
-		return fetch_url(p, p->config->repo_field.url, file, max, out, err);               \
-	}                                                                                          \
-	static enum upt_code name##_load(                                                          \
-		void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)             \
-	{                                                                                          \
-		return load(ctx, repo_id, role, out, err);                                         \
-	}                                                                                          \
-	static enum upt_code name##_save(void *ctx, const char *role, uint64_t version,            \
-		struct upt_span bytes, struct upt_err *err)                                        \
-	{                                                                                          \
-		struct upt_primary *p = ctx;                                                       \
-		return upt_store_save_document(p->store, repo_id, role, version, bytes, err);      \
-	}                                                                                          \
-	static enum upt_code name##_save_root(void *ctx, uint64_t version, struct upt_span bytes,  \
-		bool drop_others, struct upt_err *err)                                             \
-	{                                                                                          \
-		struct upt_primary *p = ctx;                                                       \
-		return upt_store_save_root(p->store, repo_id, version, bytes, drop_others, err);   \
-	}                                                                                          \
-	static enum upt_code name##_forget(void *ctx, const char *role, struct upt_err *err)       \
-	{                                                                                          \
-		struct upt_primary *p = ctx;                                                       \
-		return upt_store_forget_document(p->store, repo_id, role, err);                    \
-	}
+/* ctx of every callback is the repository. */
 
 static enum upt_code
-load(struct upt_primary *p, enum upt_repo repo, const char *role, struct upt_buf *out,
+feed_fetch(void *ctx, const char *file_name, size_t max_bytes, struct upt_buf *out,
 	struct upt_err *err)
 {
+	struct upt_repository *r = ctx;
+	upt_cleanup(upt_buf_clear) struct upt_buf url = {0};
+
+	UPT_TRY(upt_buf_printf(&url, err, "%s/%s", r->config->url, file_name));
+	return upt_http_get(r->primary->http, (const char *)url.data, max_bytes, out, err);
+}
+
+static enum upt_code
+feed_load(void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)
+{
+	struct upt_repository *r = ctx;
+	struct upt_store *store = r->primary->store;
 	uint64_t first, last;
 
 	if (strcmp(role, "root") != 0)
-		return upt_store_load_document(p->store, repo, role, out, err);
-	UPT_TRY(upt_store_root_versions(p->store, repo, &first, &last, err));
-	return upt_store_load_root(p->store, repo, last, out, err);
+		return upt_store_load_document(store, r->id, role, out, err);
+	UPT_TRY(upt_store_root_versions(store, r->id, &first, &last, err));
+	return upt_store_load_root(store, r->id, last, out, err);
 }
 
-FEED(director, UPT_REPO_DIRECTOR, director)
-FEED(image, UPT_REPO_IMAGE, image)
+static enum upt_code
+feed_save(void *ctx, const char *role, uint64_t version, struct upt_span bytes, struct upt_err *err)
+{
+	struct upt_repository *r = ctx;
+
+	return upt_store_save_document(r->primary->store, r->id, role, version, bytes, err);
+}
+
+static enum upt_code
+feed_save_root(
+	void *ctx, uint64_t version, struct upt_span bytes, bool drop_others, struct upt_err *err)
+{
+	struct upt_repository *r = ctx;
+
+	return upt_store_save_root(r->primary->store, r->id, version, bytes, drop_others, err);
+}
+
+static enum upt_code
+feed_forget(void *ctx, const char *role, struct upt_err *err)
+{
+	struct upt_repository *r = ctx;
+
+	return upt_store_forget_document(r->primary->store, r->id, role, err);
+}
 
 struct upt_feed
-upt_primary_feed(struct upt_primary *p, enum upt_repo repo)
+upt_repository_feed(struct upt_repository *r)
 {
-	if (repo == UPT_REPO_DIRECTOR)
-		return (struct upt_feed){p, director_fetch, director_load, director_save,
-			director_save_root, director_forget};
-	return (struct upt_feed){
-		p, image_fetch, image_load, image_save, image_save_root, image_forget};
+	return (struct upt_feed){r, feed_fetch, feed_load, feed_save, feed_save_root, feed_forget};
 }
 
 /* ---- for Secondaries: only what this Primary has verified and stored ---- */
@@ -136,7 +126,8 @@ parse_file_name(const char *file, bool versioned, uint64_t *version,
 static bool
 is_versioned(const struct upt_primary *p, enum upt_repo repo, const char *file_name)
 {
-	const struct upt_trusted_set *set = repo == UPT_REPO_DIRECTOR ? p->director : p->image;
+	size_t index = repo == UPT_REPO_DIRECTOR ? UPT_DIRECTOR_INDEX : UPT_IMAGE_INDEX;
+	const struct upt_trusted_set *set = p->repos[index].set;
 	const struct upt_metadata *root = set != NULL ? upt_trusted_set_root(set) : NULL;
 	size_t digits = strspn(file_name, "0123456789");
 

@@ -43,10 +43,29 @@ enum upt_job_state {
 struct upt_job {
 	struct upt_ecu *ecu;
 	struct upt_target director;
-	struct upt_target image;
+	struct upt_target image; /* of source, once mapping.c found agreement */
+	const struct upt_repository *source;
+	size_t threshold; /* how many must agree, of which agreed[i] do */
+	bool agreed[UPT_MAX_REPOS];
 	enum upt_job_state state;
 	bool prepared;
 	bool installed; /* in this cycle, or in the same bundle before a power cut */
+};
+
+/* One repository of the configuration, and what came of asking it in this cycle. */
+struct upt_repository {
+	struct upt_primary *primary;
+	const struct upt_repo_config *config;
+	const char *name; /* in reports: "director", "image", or NAME of [repository NAME] */
+	enum upt_repo id; /* in the store */
+	struct upt_feed feed;
+	/* Step 3 */
+	struct upt_trusted_set *set;
+	bool asked; /* refreshed in this cycle, with the result failure */
+	struct upt_err failure;
+	bool failure_told;
+	struct upt_assignment *assignments; /* a Director's, for this vehicle */
+	size_t n_assignments;
 };
 
 struct upt_primary {
@@ -67,11 +86,9 @@ struct upt_primary {
 	uint64_t report_counter; /* of the manifest that is being made */
 	bool changed; /* an ECU runs something that no accepted manifest tells of */
 	/* Step 3 */
-	struct upt_feed director_feed, image_feed;
-	struct upt_trusted_set *director, *image;
+	size_t n_repos; /* 0 before they are set up */
+	struct upt_repository repos[UPT_MAX_REPOS]; /* by upt_config_repo()'s index */
 	struct upt_arena arena; /* of this cycle */
-	struct upt_assignment *assignments;
-	size_t n_assignments;
 	struct upt_job *jobs; /* one for each assignment */
 	size_t n_jobs;
 };
@@ -92,7 +109,7 @@ void upt_engine_free(struct upt_engine **engine);
 const struct upt_engine_http *upt_engine_ops(const struct upt_engine *engine);
 
 /* ---- feed.c: documents over HTTP, kept in the store; and the store's for Secondaries ---- */
-struct upt_feed upt_primary_feed(struct upt_primary *p, enum upt_repo repo);
+struct upt_feed upt_repository_feed(struct upt_repository *r);
 struct upt_metadata_source upt_primary_source(struct upt_primary *p);
 
 /* ---- provision.c: pinned roots, registration ---- */
@@ -105,6 +122,37 @@ void upt_primary_register_again(struct upt_primary *p);
 UPT_NODISCARD enum upt_code upt_primary_send_manifest(struct upt_primary *p, struct upt_err *err);
 /* Keeps a refusal for the next version report. */
 void upt_primary_record(struct upt_primary *p, const char *ecu, const struct upt_err *refusal);
+
+/* ---- repository.c: each repository by itself ---- */
+UPT_NODISCARD enum upt_code upt_repositories_new(struct upt_primary *p, struct upt_err *err);
+/* Fresh trusted sets for a cycle; end drops them. */
+UPT_NODISCARD enum upt_code upt_repositories_begin_cycle(
+	struct upt_primary *p, struct upt_err *err);
+void upt_repositories_end_cycle(struct upt_primary *p);
+/* Whether a failure says something about the repository, and nothing about this machine. */
+bool upt_is_repository_failure(enum upt_code code);
+/* Brings its metadata up to date, once in a cycle; asked again, it says the same. *changed as
+ * upt_refresh(), may be NULL. */
+UPT_NODISCARD enum upt_code upt_repository_refresh(
+	struct upt_repository *r, bool *changed, struct upt_err *err);
+/*
+ * UPT_OK: a refreshed repository agrees with a job; *image is what an Image repository lists.
+ * UPT_E_UNKNOWN_TARGET: it does not speak of it. UPT_E_TARGET_MISMATCH, UPT_E_WRONG_HARDWARE,
+ * UPT_E_RELEASE_ROLLBACK: it says otherwise. Any other code: it cannot be told.
+ */
+UPT_NODISCARD enum upt_code upt_repository_vote(struct upt_repository *r,
+	const struct upt_job *job, struct upt_target *image, struct upt_err *err);
+/* Nothing that was verified of it in this cycle has expired by now. */
+bool upt_repository_is_fresh(const struct upt_repository *r);
+
+/* ---- mapping.c: which repositories must agree on a job ---- */
+/* Refreshes those that the jobs need first; without jobs all that there are. */
+UPT_NODISCARD enum upt_code upt_mapping_refresh(struct upt_primary *p, struct upt_err *err);
+/* Fills in job->image, source, threshold and agreed, or refuses the job. */
+UPT_NODISCARD enum upt_code upt_mapping_agree(
+	struct upt_primary *p, struct upt_job *job, struct upt_err *err);
+/* Enough of those that agreed are still fresh, and so is the one whose entry is acted upon. */
+bool upt_mapping_is_fresh(const struct upt_primary *p, const struct upt_job *job);
 
 /* ---- verify.c: step 3 ---- */
 UPT_NODISCARD enum upt_code

@@ -39,8 +39,7 @@ upt_primary_new(
 	UPT_TRY(open_state(p, err));
 	UPT_TRY(open_http(p, err));
 	UPT_TRY(upt_ecus_new(p, err));
-	p->director_feed = upt_primary_feed(p, UPT_REPO_DIRECTOR);
-	p->image_feed = upt_primary_feed(p, UPT_REPO_IMAGE);
+	UPT_TRY(upt_repositories_new(p, err));
 	UPT_TRY(upt_primary_begin_cycle(p, err));
 	UPT_TRY(upt_primary_pin_roots(p, err));
 	*out = p;

@@ -11,34 +11,35 @@
 
 /* Whoever puts another file in its place later must know that it changes nothing. */
 static void
-warn_of_other_root(struct upt_primary *p, enum upt_repo repo, const char *path, uint64_t first)
+warn_of_other_root(struct upt_primary *p, const struct upt_repository *r, uint64_t first)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf pinned = {0}, file = {0};
+	const char *path = r->config->root_path;
 	struct upt_err err = {0};
 
-	if (upt_store_load_root(p->store, repo, first, &pinned, &err) != UPT_OK ||
+	if (upt_store_load_root(p->store, r->id, first, &pinned, &err) != UPT_OK ||
 		upt_file_read(AT_FDCWD, path, pinned.len + 1, &file, &err) == UPT_E_NOT_FOUND ||
 		upt_span_equal(upt_buf_span(&pinned), upt_buf_span(&file)))
 		return;
 	upt_log(p->log, UPT_LOG_WARNING,
-		"%s is not the %s root v%llu that was pinned, and is ignored", path,
-		upt_repo_name(repo), (unsigned long long)first);
+		"%s is not the %s root v%llu that was pinned, and is ignored", path, r->name,
+		(unsigned long long)first);
 }
 
 /* The first root comes from the administrator, once; from then on only signed rotation moves it. */
 static enum upt_code
-pin_root(struct upt_primary *p, enum upt_repo repo, const char *path,
-	const struct upt_trusted_set *set_policy, struct upt_err *err)
+pin_root(struct upt_primary *p, const struct upt_repository *r, struct upt_err *err)
 {
 	upt_cleanup(upt_trusted_set_free) struct upt_trusted_set *set = NULL;
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
-	const struct upt_trust_policy *policy = upt_trusted_set_policy(set_policy);
+	const struct upt_trust_policy *policy = upt_trusted_set_policy(r->set);
+	const char *path = r->config->root_path;
 	const struct upt_metadata *root;
 	uint64_t first, last;
-	enum upt_code code = upt_store_root_versions(p->store, repo, &first, &last, err);
+	enum upt_code code = upt_store_root_versions(p->store, r->id, &first, &last, err);
 
 	if (code == UPT_OK)
-		warn_of_other_root(p, repo, path, first);
+		warn_of_other_root(p, r, first);
 	if (code != UPT_E_NOT_FOUND)
 		return code;
 	UPT_TRY(upt_file_read(AT_FDCWD, path, policy->limits.root_max_bytes, &bytes, err));
@@ -47,17 +48,18 @@ pin_root(struct upt_primary *p, enum upt_repo repo, const char *path,
 	if (code != UPT_OK)
 		return upt_wrap(err, code, "%s", path);
 	root = upt_trusted_set_root(set);
-	upt_log(p->log, UPT_LOG_INFO, "pinned %s root v%llu from %s", upt_repo_name(repo),
+	upt_log(p->log, UPT_LOG_INFO, "pinned %s root v%llu from %s", r->name,
 		(unsigned long long)root->version, path);
 	return upt_store_save_root(
-		p->store, repo, root->version, upt_buf_span(&root->bytes), false, err);
+		p->store, r->id, root->version, upt_buf_span(&root->bytes), false, err);
 }
 
 enum upt_code
 upt_primary_pin_roots(struct upt_primary *p, struct upt_err *err)
 {
-	UPT_TRY(pin_root(p, UPT_REPO_DIRECTOR, p->config->director.root_path, p->director, err));
-	return pin_root(p, UPT_REPO_IMAGE, p->config->image.root_path, p->image, err);
+	for (size_t i = 0; i < p->n_repos; i++)
+		UPT_TRY(pin_root(p, &p->repos[i], err));
+	return UPT_OK;
 }
 
 /* ---- registration of the vehicle's ECUs with the Director ---- */

@@ -305,20 +305,25 @@ upt_ecu_adopt_report(struct upt_primary *p, struct upt_ecu *ecu, struct upt_err 
 /* ---- vouchers ---- */
 
 static enum upt_code
-describe_vouchers(struct upt_primary *p, const struct upt_image *image, struct upt_buf *out,
-	struct upt_err *err)
+describe_vouchers(
+	struct upt_primary *p, const struct upt_job *job, struct upt_buf *out, struct upt_err *err)
 {
-	const struct upt_trusted_set *sets[] = {p->director, p->image};
+	const struct upt_image *image = &job->image.image;
+	const char *separator = "";
 	char hex[2 * UPT_HASH_MAX_BYTES + 1];
 
 	upt_hex_encode(upt_span(image->digests[0].bytes, image->digests[0].len), hex);
 	UPT_TRY(upt_buf_printf(out, err, "%s ", hex));
-	for (size_t i = 0; i < 2; i++) {
-		UPT_TRY(upt_buf_printf(out, err, "%s%s", i > 0 ? "; " : "",
-			upt_repo_name(upt_trusted_set_policy(sets[i])->repo)));
+	for (size_t i = 0; i < p->n_repos; i++) {
+		const struct upt_repository *r = &p->repos[i];
+
+		if (!job->agreed[i])
+			continue;
+		UPT_TRY(upt_buf_printf(out, err, "%s%s", separator, r->name));
+		separator = "; ";
 		for (int role = 0; role < UPT_N_ROLES; role++) {
 			const struct upt_metadata *doc =
-				upt_trusted_set_held(sets[i], (enum upt_role)role);
+				upt_trusted_set_held(r->set, (enum upt_role)role);
 			if (doc != NULL)
 				UPT_TRY(upt_buf_printf(out, err, " %s %llu", doc->name,
 					(unsigned long long)doc->version));
@@ -338,7 +343,7 @@ upt_ecu_remember_vouchers(struct upt_primary *p, const struct upt_job *job, stru
 	const char *line, *end;
 
 	snprintf(name, sizeof(name), "vouchers:%s", job->ecu->config->serial);
-	UPT_TRY(describe_vouchers(p, &job->image.image, &text, err));
+	UPT_TRY(describe_vouchers(p, job, &text, err));
 	UPT_TRY(upt_store_get_text(p->store, name, &before, err));
 	line = before.len > 0 ? (const char *)before.data : "";
 	for (int n = 1; n < N_VOUCHERS && (end = strchr(line, '\n')) != NULL; line = end + 1) {

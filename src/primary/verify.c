@@ -4,13 +4,7 @@
 enum upt_code
 upt_primary_verify_director(struct upt_primary *p, bool *changed, struct upt_err *err)
 {
-	const struct upt_metadata *targets;
-
-	UPT_TRY(upt_refresh(p->director, &p->director_feed, p->now, changed, err));
-	targets = upt_trusted_set_targets(p->director);
-	UPT_TRY(upt_director_assignments(
-		targets, &p->vehicle, &p->arena, &p->assignments, &p->n_assignments, err));
-	return UPT_OK;
+	return upt_repository_refresh(&p->repos[UPT_DIRECTOR_INDEX], changed, err);
 }
 
 /*
@@ -75,12 +69,13 @@ count_job(struct upt_primary *p, const struct upt_job *job, struct upt_cycle_sum
 static enum upt_code
 forget_withdrawn(struct upt_primary *p, struct upt_err *err)
 {
+	const struct upt_repository *director = &p->repos[UPT_DIRECTOR_INDEX];
 	size_t k = 0;
 	bool refused;
 
 	for (size_t i = 0; i < p->n_ecus; i++) {
 		/* Assignments are in the order of the ECUs, at most one each. */
-		if (k < p->n_assignments && p->assignments[k].ecu == i)
+		if (k < director->n_assignments && director->assignments[k].ecu == i)
 			k++;
 		else
 			UPT_TRY(is_refused(p, &p->ecus[i], NULL, &refused, err));
@@ -93,15 +88,17 @@ forget_withdrawn(struct upt_primary *p, struct upt_err *err)
 enum upt_code
 upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err)
 {
+	const struct upt_repository *director = &p->repos[UPT_DIRECTOR_INDEX];
+	size_t n = director->n_assignments;
+
 	p->n_jobs = 0;
-	p->jobs = upt_arena_alloc(&p->arena, p->n_assignments + 1, sizeof(*p->jobs));
+	p->jobs = upt_arena_alloc(&p->arena, n + 1, sizeof(*p->jobs));
 	if (p->jobs == NULL)
-		return upt_fail(
-			err, UPT_E_NO_MEMORY, "no memory for %zu assignments", p->n_assignments);
-	summary->n_assigned = (unsigned)p->n_assignments;
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu assignments", n);
+	summary->n_assigned = (unsigned)n;
 	UPT_TRY(forget_withdrawn(p, err));
-	for (size_t i = 0; i < p->n_assignments; i++) {
-		const struct upt_assignment *a = &p->assignments[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct upt_assignment *a = &director->assignments[i];
 		struct upt_job *job = &p->jobs[i];
 
 		*job = (struct upt_job){.ecu = &p->ecus[a->ecu], .director = a->target};
@@ -112,38 +109,14 @@ upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struc
 	return UPT_OK;
 }
 
-/* Step 10 for one ECU. */
-static enum upt_code
-match(struct upt_primary *p, struct upt_job *job, struct upt_err *err)
-{
-	const struct upt_ecu_config *config = job->ecu->config;
-	struct upt_search search = {.feed = &p->image_feed,
-		.now = p->now,
-		.hardware_id = config->hardware_id,
-		.star_crosses_slash = p->config->profile == UPT_PROFILE_OTA};
-	struct upt_image floor;
-
-	UPT_TRY(upt_ecu_release_floor(p, job->ecu, &floor, err));
-	UPT_TRY(upt_imagerepo_find(
-		p->image, &search, job->director.image.name, &p->arena, &job->image, err));
-	/* The counter is about what is to be installed: an operator may have gone back below it. */
-	return upt_imagerepo_match(&job->director, &job->image,
-		&(struct upt_match){.hardware_id = config->hardware_id,
-			.installed = job->state == UPT_JOB_WANTED ? &floor : NULL,
-			.hardware_ids_optional = p->config->profile == UPT_PROFILE_OTA},
-		err);
-}
-
-/* All assignments are matched, also those that are installed already (5.12): one that the Image
- * repository does not vouch for says that something is wrong with the Director. */
+/* Step 10 for all assignments, also those that are installed already (5.12): one that nobody else
+ * vouches for says that something is wrong with the Director. */
 enum upt_code
 upt_primary_verify_images(struct upt_primary *p, struct upt_err *err)
 {
-	bool changed;
-
-	UPT_TRY(upt_refresh(p->image, &p->image_feed, p->now, &changed, err));
+	UPT_TRY(upt_mapping_refresh(p, err));
 	for (size_t i = 0; i < p->n_jobs; i++) {
-		enum upt_code code = match(p, &p->jobs[i], err);
+		enum upt_code code = upt_mapping_agree(p, &p->jobs[i], err);
 
 		if (code != UPT_OK)
 			return upt_wrap(err, code, "ECU %s", p->jobs[i].ecu->config->serial);
@@ -154,47 +127,25 @@ upt_primary_verify_images(struct upt_primary *p, struct upt_err *err)
 bool
 upt_primary_is_fresh(const struct upt_primary *p)
 {
-	return upt_trusted_set_expires(p->director) > p->now &&
-	       upt_trusted_set_expires(p->image) > p->now;
-}
-
-static struct upt_trust_policy
-trust_policy(struct upt_primary *p, enum upt_repo repo)
-{
-	bool ota = p->config->profile == UPT_PROFILE_OTA;
-	bool director = repo == UPT_REPO_DIRECTOR;
-
-	return (struct upt_trust_policy){
-		.repo = repo,
-		.limits = director ? p->config->director.limits : p->config->image.limits,
-		.allow_targets_only = ota && director,
-		.allow_canonical_hashes = ota,
-		.require_snapshot_hash = true,
-		.delegations_in_folder = ota,
-		.check_rules = director ? upt_director_check_rules : NULL,
-		.rules_ctx = director ? &p->vehicle : NULL,
-	};
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		if (!upt_mapping_is_fresh(p, &p->jobs[i]))
+			return false;
+	}
+	return true;
 }
 
 enum upt_code
 upt_primary_begin_cycle(struct upt_primary *p, struct upt_err *err)
 {
-	struct upt_trust_policy director = trust_policy(p, UPT_REPO_DIRECTOR);
-	struct upt_trust_policy image = trust_policy(p, UPT_REPO_IMAGE);
-
 	upt_primary_end_cycle(p);
-	UPT_TRY(upt_trusted_set_new(&director, &p->director, err));
-	return upt_trusted_set_new(&image, &p->image, err);
+	return upt_repositories_begin_cycle(p, err);
 }
 
 void
 upt_primary_end_cycle(struct upt_primary *p)
 {
-	upt_trusted_set_free(&p->director);
-	upt_trusted_set_free(&p->image);
+	upt_repositories_end_cycle(p);
 	upt_arena_clear(&p->arena);
-	p->assignments = NULL;
-	p->n_assignments = 0;
 	p->jobs = NULL;
 	p->n_jobs = 0;
 }

@@ -4,8 +4,8 @@
 static enum upt_code
 look_up(struct upt_store *store, const char *name, enum upt_repo *out, struct upt_err *err)
 {
-	upt_cleanup(upt_query_end) struct upt_query q = upt_query_begin(store,
-		"looking up a repository", "SELECT id FROM repositories WHERE name = ?1");
+	upt_cleanup(upt_query_end) struct upt_query q = upt_query_begin(
+		store, "looking up a repository", "SELECT id FROM repositories WHERE name = ?1");
 	uint64_t id;
 	bool row;
 

@@ -334,6 +334,53 @@ rules_hold_inside_the_trusted_set(void **state)
 	world_clear(&w);
 }
 
+/* ---- another Director ---- */
+
+static void
+two_directors_must_agree_on_the_whole_image(void **state)
+{
+	struct upt_target own = {.image = image_of("x", upt_span("content", 7), true)}, other;
+
+	(void)state;
+	own.image.has_release_counter = true;
+	own.image.release_counter = 5;
+	own.must_match = upt_span_str("{\"a\":1,\"b\":2}");
+	other = own;
+	other.must_match = upt_span_str("{\"b\":2, \"a\":1}");
+	assert_code(upt_director_same(&own, &other, NULL), UPT_OK);
+	other = own;
+	other.image.name[0] = 'y';
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	other = own;
+	other.image.length_bytes++;
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	for (int i = 0; i < 2; i++) {
+		other = own;
+		other.image.digests[i].bytes[31] ^= 1;
+		assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	}
+	other = own;
+	other.image.n_digests = 1;
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	assert_code(upt_director_same(&other, &own, NULL), UPT_E_TARGET_MISMATCH);
+	other = own;
+	other.unknown_hash = true;
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	other = own;
+	other.image.release_counter++;
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	other = own;
+	other.image.has_release_counter = false;
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	assert_code(upt_director_same(&other, &own, NULL), UPT_E_TARGET_MISMATCH);
+	other = own;
+	other.must_match = upt_span(NULL, 0);
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+	own.image.n_digests = other.image.n_digests = 0;
+	other.must_match = own.must_match;
+	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
+}
+
 int
 main(void)
 {
@@ -351,6 +398,7 @@ main(void)
 		cmocka_unit_test(correlation_id_is_bounded),
 		cmocka_unit_test(assignments_of_a_broken_entry_are_none),
 		cmocka_unit_test(rules_hold_inside_the_trusted_set),
+		cmocka_unit_test(two_directors_must_agree_on_the_whole_image),
 	};
 	return cmocka_run_group_tests_name("director rules", tests, NULL, NULL);
 }

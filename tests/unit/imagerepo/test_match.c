@@ -180,6 +180,29 @@ release_counter_of_the_director_must_be_the_image_repositorys(void **state)
 	assert_code(match(&p, false), UPT_E_TARGET_MISMATCH);
 }
 
+/* Two Image repositories count beside each other only when what is acted upon is the same. */
+static void
+a_second_image_repository_must_list_the_same(void **state)
+{
+	struct upt_target a = good_pair().image, b = a;
+
+	(void)state;
+	a.custom = upt_span_str("{\"a\":1,\"b\":[2]}");
+	b.custom = upt_span_str("{ \"b\" : [ 2 ], \"\\u0061\":1}");
+	assert_code(upt_imagerepo_same(&a, &b, NULL), UPT_OK);
+	b.custom = upt_span_str("{\"a\":1,\"b\":[3]}");
+	assert_code(upt_imagerepo_same(&a, &b, NULL), UPT_E_TARGET_MISMATCH);
+	b.custom = upt_span(NULL, 0);
+	assert_code(upt_imagerepo_same(&a, &b, NULL), UPT_E_TARGET_MISMATCH);
+	b.custom = a.custom;
+	/* One that only the first lists is checked by the download; the Director's are in both. */
+	b.image.n_digests = 1;
+	assert_code(upt_imagerepo_same(&a, &b, NULL), UPT_OK);
+	b.image.n_digests = 2;
+	b.image.digests[1].bytes[31] ^= 1;
+	assert_code(upt_imagerepo_same(&a, &b, NULL), UPT_E_TARGET_MISMATCH);
+}
+
 int
 main(void)
 {
@@ -192,6 +215,7 @@ main(void)
 		cmocka_unit_test(hardware_must_be_listed),
 		cmocka_unit_test(release_counter_must_not_fall),
 		cmocka_unit_test(release_counter_of_the_director_must_be_the_image_repositorys),
+		cmocka_unit_test(a_second_image_repository_must_list_the_same),
 	};
 	return cmocka_run_group_tests_name("match", tests, NULL, NULL);
 }

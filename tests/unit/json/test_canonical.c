@@ -152,6 +152,26 @@ sorts_at_every_depth(void **state)
 	assert_canonical_everywhere(upt_span(text, t), upt_span(expected, e));
 }
 
+static void
+values_are_the_same_when_their_canonical_texts_are(void **state)
+{
+	bool same = false;
+
+	(void)state;
+	assert_int_equal(
+		upt_json_same(TEXT("{\"a\":1, \"b\":[]}"), TEXT("{\"b\":[],\"a\":1}"), &same, NULL),
+		UPT_OK);
+	assert_true(same);
+	assert_int_equal(upt_json_same(TEXT("[1,2]"), TEXT("[2,1]"), &same, NULL), UPT_OK);
+	assert_false(same);
+	assert_int_equal(upt_json_same(TEXT(""), TEXT(""), &same, NULL), UPT_OK);
+	assert_true(same);
+	assert_int_equal(upt_json_same(TEXT("{}"), TEXT(""), &same, NULL), UPT_OK);
+	assert_false(same);
+	assert_int_equal(upt_json_same(TEXT(""), TEXT("{}"), &same, NULL), UPT_OK);
+	assert_false(same);
+}
+
 int
 main(void)
 {
@@ -164,6 +184,7 @@ main(void)
 		cmocka_unit_test(a_failure_leaves_the_old_bytes),
 		cmocka_unit_test(goes_as_deep_as_the_check),
 		cmocka_unit_test(sorts_at_every_depth),
+		cmocka_unit_test(values_are_the_same_when_their_canonical_texts_are),
 	};
 
 	return cmocka_run_group_tests_name("json canonical", tests, NULL, NULL);

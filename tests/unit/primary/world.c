@@ -187,10 +187,16 @@ is_assigned(const struct world_target *t)
 	return t->assigned[PRIM] || t->assigned[APP] || t->assigned[SEC];
 }
 
+static bool
+is_release(const char *name, const struct world_target *t)
+{
+	return name != NULL && strcmp(name, t->image.name) == 0;
+}
+
 static cJSON *
 targets_of(struct world *w, struct world_repo *r)
 {
-	bool director = r == &w->director;
+	bool director = r->is_director;
 	cJSON *targets =
 		upt_author_targets(r->versions[UPT_ROLE_TARGETS], r->expires[UPT_ROLE_TARGETS]);
 
@@ -199,9 +205,16 @@ targets_of(struct world *w, struct world_repo *r)
 			cJSON_AddObjectToObject(targets, "custom"), "vehicleId", WORLD_VEHICLE);
 	for (size_t i = 0; i < w->n_targets; i++) {
 		const struct world_target *t = &w->targets[i];
-		if (director ? is_assigned(t) : t->listed)
-			assert_ok(upt_author_add_target(
-				targets, &t->image, custom_of(t, director), why));
+		struct upt_image image = t->image;
+		cJSON *custom;
+
+		if (is_release(r->silent_on, t) || !(director ? is_assigned(t) : t->listed))
+			continue;
+		custom = custom_of(t, director);
+		if (is_release(r->other_custom, t))
+			cJSON_AddStringToObject(custom, "note", r->folder);
+		image.length_bytes += is_release(r->longer, t) ? 1 : 0;
+		assert_ok(upt_author_add_target(targets, &image, custom, why));
 	}
 	return targets;
 }
@@ -231,6 +244,8 @@ world_publish(struct world *w)
 {
 	publish_repo(w, &w->director);
 	publish_repo(w, &w->image);
+	publish_repo(w, &w->fleet);
+	publish_repo(w, &w->mirror);
 }
 
 /* ---- releases ---- */
@@ -273,8 +288,11 @@ world_release(struct world *w, const char *name, const char *hw, uint64_t counte
 	assert_ok(
 		upt_hash_span(UPT_HASH_SHA256, upt_buf_span(&content), &t->image.digests[0], why));
 	upt_hex_encode(upt_span(t->image.digests[0].bytes, 32), hex);
-	snprintf(path, sizeof(path), "repo/targets/%s.%s", hex, name);
-	world_serve(w, path, upt_buf_span(&content));
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/targets/%s.%s", i == 0 ? "repo" : "mirror", hex,
+			name);
+		world_serve(w, path, upt_buf_span(&content));
+	}
 	if (w->reboots && strcmp(hw, hardware[PRIM]) == 0) {
 		t->format = "OSTREE";
 		t->image.length_bytes = 0;
@@ -313,6 +331,18 @@ test_clock(void *ctx)
 }
 
 static void
+write_repository(struct world *w, const struct world_repo *r, struct upt_buf *text)
+{
+	if (strstr(w->mapping, r->folder) == NULL)
+		return;
+	assert_ok(upt_buf_printf(text, why,
+		"[repository %s]\nkind = %s\nurl = http://127.0.0.1:%u/%s\nroot = "
+		"%s/%s.root.json\n",
+		r->folder, r->is_director ? "director" : "image", w->port, r->folder, w->dir,
+		r->folder));
+}
+
+static void
 write_config(struct world *w)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
@@ -331,6 +361,11 @@ write_config(struct world *w)
 		assert_ok(upt_buf_printf(&text, why,
 			"[secondary sec]\nlink = ip\nhardware_id = hw-sec\naddress = "
 			"127.0.0.1\nport = 1\n"));
+	if (w->mapping != NULL) {
+		write_repository(w, &w->fleet, &text);
+		write_repository(w, &w->mirror, &text);
+		assert_ok(upt_buf_append(&text, w->mapping, strlen(w->mapping), why));
+	}
 	write_bytes(w, "etc/uptaned.conf", upt_buf_span(&text));
 }
 
@@ -573,9 +608,10 @@ world_slot(struct world *w, enum world_ecu ecu, enum upt_image_slot slot)
 /* ---- beginning and end ---- */
 
 static void
-repo_init(struct world *w, struct world_repo *r, const char *folder)
+repo_init(struct world *w, struct world_repo *r, const char *folder, bool is_director)
 {
 	r->folder = folder;
+	r->is_director = is_director;
 	for (int i = 0; i < UPT_N_ROLES; i++) {
 		r->keys[i] = new_key();
 		r->expires[i] = w->now + 3650 * (int64_t)DAY;
@@ -600,8 +636,10 @@ world_init(struct world *w)
 	w->fail_code = UPT_E_INSTALL;
 	w->sec_key = new_key();
 	w->server_pid = server_start(w->dir, &w->port);
-	repo_init(w, &w->director, "director");
-	repo_init(w, &w->image, "repo");
+	repo_init(w, &w->director, "director", true);
+	repo_init(w, &w->image, "repo", false);
+	repo_init(w, &w->fleet, "fleet", true);
+	repo_init(w, &w->mirror, "mirror", false);
 	world_write(w, "prim", "factory\n");
 	world_write(w, "app", "factory\n");
 	world_publish(w);
@@ -621,6 +659,8 @@ world_clear(struct world *w)
 	for (int i = 0; i < UPT_N_ROLES; i++) {
 		upt_private_key_free(&w->director.keys[i]);
 		upt_private_key_free(&w->image.keys[i]);
+		upt_private_key_free(&w->fleet.keys[i]);
+		upt_private_key_free(&w->mirror.keys[i]);
 	}
 	upt_private_key_free(&w->sec_key);
 	munmap(w->result, sizeof(*w->result));

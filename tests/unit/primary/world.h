@@ -43,6 +43,11 @@ struct world_repo {
 	struct upt_private_key *keys[UPT_N_ROLES];
 	uint64_t versions[UPT_N_ROLES];
 	int64_t expires[UPT_N_ROLES];
+	bool is_director;
+	/* What it says of one release that the others do not. */
+	const char *silent_on; /* it does not list it */
+	const char *longer; /* it lists another length */
+	const char *other_custom; /* it lists another custom object */
 };
 
 /* A release: what the Image repository lists, and with an ECU what the Director assigns. */
@@ -71,6 +76,7 @@ struct world {
 	pid_t server_pid;
 	unsigned port;
 	struct world_repo director, image;
+	struct world_repo fleet, mirror; /* a second Director, a second Image repository */
 	size_t n_targets;
 	struct world_target targets[WORLD_MAX_TARGETS];
 	struct upt_private_key *sec_key;
@@ -79,6 +85,7 @@ struct world {
 	bool has_sec; /* the Secondary is in the configuration */
 	bool reboots; /* prim is a system that reboots */
 	const char *extra; /* more lines for the configuration */
+	const char *mapping; /* [mapping] sections; with them fleet and mirror, as far as they are named */
 	int fail_install; /* enum world_ecu whose installer says no, or -1 */
 	enum upt_code fail_code;
 	enum upt_code sec_report, sec_prepare,
