@@ -214,7 +214,7 @@ with_every_image_repository_down_nobody_can_tell(void **state)
 	assert_installs(w, "app-1");
 }
 
-/* Two Directors are two of three, and yet nobody vouches for the image. */
+/* Three Directors are three of four, and yet nobody vouches for the image. */
 static void
 directors_alone_are_never_enough(void **state)
 {
@@ -222,10 +222,11 @@ directors_alone_are_never_enough(void **state)
 
 	w->mapping = "[mapping m]\nrepositories = director fleet image_repository mirror\n"
 		     "threshold = 3\n";
-	w->image.silent_on = w->mirror.silent_on = "app-1";
+	w->mirror.is_director = true;
+	w->image.silent_on = "app-1";
 	world_publish(w);
-	assert_refused(w, UPT_E_UNKNOWN_TARGET, UPT_REPO_IMAGE, "2 of 4 repositories agree");
-	w->mirror.silent_on = NULL;
+	assert_refused(w, UPT_E_UNKNOWN_TARGET, UPT_REPO_IMAGE, "3 of 4 repositories agree");
+	w->image.silent_on = NULL;
 	world_publish(w);
 	assert_installs(w, "app-1");
 }
@@ -382,7 +383,8 @@ a_repository_taken_out_and_put_back_is_remembered(void **state)
 	world_publish(w);
 	w->mapping = "[mapping m]\nrepositories = director fleet image_repository mirror\n";
 	assert_installs(w, "app-1");
-	w->mapping = NULL;
+	/* Without fleet, mirror is the first of the additional ones. */
+	w->mapping = "[mapping m]\nrepositories = director image_repository mirror\n";
 	world_assign(w, APP, "app-2");
 	world_publish(w);
 	assert_installs(w, "app-2");
