@@ -66,16 +66,20 @@ read_value(struct upt_state *state, const char *name, struct upt_buf *out, struc
 }
 
 static enum upt_code
-read_number(struct upt_state *state, const char *name, uint64_t *out, struct upt_err *err)
+read_number(
+	struct upt_state *state, const char *name, uint64_t max, uint64_t *out, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 	uint64_t value = 0;
 
 	UPT_TRY(read_value(state, name, &text, err));
 	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9' || value > UPT_JSON_MAX_INTEGER / 10)
+		if (text.data[i] < '0' || text.data[i] > '9')
 			return upt_fail(err, UPT_E_IO, "the state's file %s holds no number", name);
 		value = value * 10 + (uint64_t)(text.data[i] - '0');
+		if (value > max)
+			return upt_fail(err, UPT_E_IO, "the state's file %s holds more than %ju",
+				name, (uintmax_t)max);
 	}
 	*out = value;
 	return UPT_OK;
@@ -96,13 +100,16 @@ read_values(struct upt_state *state, struct upt_err *err)
 	upt_cleanup(upt_buf_clear) struct upt_buf attacks = {0};
 	uint64_t floor;
 
-	UPT_TRY(read_number(state, "counter", &state->counter_next, err));
+	/* What no report can carry would keep this ECU from ever reporting again. */
+	UPT_TRY(read_number(state, "counter", UPT_JSON_MAX_INTEGER - COUNTER_BLOCK,
+		&state->counter_next, err));
 	state->counter_end = state->counter_next;
-	UPT_TRY(read_number(state, "floor", &floor, err));
+	UPT_TRY(read_number(state, "floor", UPT_JSON_MAX_INTEGER, &floor, err));
 	state->floor = (int64_t)floor;
 	UPT_TRY(read_value(state, "attacks", &attacks, err));
 	if (attacks.len > 0 && attacks.len < sizeof(state->attacks))
 		memcpy(state->attacks, attacks.data, attacks.len + 1);
+	upt_sanitize(state->attacks);
 	return UPT_OK;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "json/json.h"
 #include "secondary/protocol.h"
 
 #define CURRENT_MAX_BYTES ((size_t)64)
@@ -80,19 +81,28 @@ locate(struct upt_state_repo *r, const char *role, int *dir_fd,
 
 /* ---- which root ---- */
 
+static int
+print_current(char out[static CURRENT_MAX_BYTES], uintmax_t version, uintmax_t epoch)
+{
+	return snprintf(out, CURRENT_MAX_BYTES, "%ju %ju\n", version, epoch);
+}
+
 static enum upt_code
 read_current(struct upt_state_repo *r, const char *name, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 	enum upt_code code = upt_file_read(r->dir_fd, "current", CURRENT_MAX_BYTES, &text, err);
+	char again[CURRENT_MAX_BYTES] = "";
 	uintmax_t version, epoch;
-	char end;
 
 	if (code == UPT_E_NOT_FOUND)
 		return UPT_OK;
 	UPT_TRY(code);
-	if (sscanf((const char *)text.data, "%ju %ju%c", &version, &epoch, &end) != 3 ||
-		end != '\n' || version == 0 || epoch > version)
+	/* sscanf(3) also reads signs, blanks and numbers that wrap: only what we would write counts. */
+	if (sscanf((const char *)text.data, "%ju %ju", &version, &epoch) == 2)
+		print_current(again, version, epoch);
+	if (again[0] == '\0' || !upt_span_equal(upt_buf_span(&text), upt_span_str(again)) ||
+		version == 0 || version > UPT_JSON_MAX_INTEGER || epoch > version)
 		return upt_fail(err, UPT_E_IO, "the state's file %s/current is damaged", name);
 	r->root_version = version;
 	r->epoch = epoch;
@@ -104,7 +114,7 @@ static enum upt_code
 publish_root(struct upt_state_repo *r, uint64_t version, uint64_t epoch, struct upt_err *err)
 {
 	char text[CURRENT_MAX_BYTES];
-	int len = snprintf(text, sizeof(text), "%ju %ju\n", (uintmax_t)version, (uintmax_t)epoch);
+	int len = print_current(text, version, epoch);
 
 	UPT_TRY(upt_file_replace(r->dir_fd, "current", 0600, upt_span(text, (size_t)len), err));
 	r->root_version = version;
