@@ -47,10 +47,10 @@ upt_container_state_load(
 		return UPT_OK;
 	if (code != UPT_OK)
 		return code;
-	text = buf.data == NULL ? "" : (const char *)buf.data;
+	text = (const char *)buf.data;
 	if (!take_line(&text, "current", state.current) ||
-		!take_line(&text, "previous", state.previous) || text[0] != '\0' ||
-		state.current[0] == '\0')
+		!take_line(&text, "previous", state.previous) ||
+		text != (const char *)buf.data + buf.len || state.current[0] == '\0')
 		return UPT_OK;
 	*out = state;
 	*known = true;

@@ -14,7 +14,8 @@
 
 static const char *const kind_names[] = {"nothing", "install", "rollback"};
 
-/* Takes "KEY VALUE\n" from the front of text; VALUE is not empty and shorter than size. */
+/* Takes "KEY VALUE\n" from the front of text; VALUE is not empty and shorter than size. Stops at
+ * the NUL behind the bytes, or at one that is among them. */
 static bool
 take_line(const char **text, const char *key, char *out, size_t size)
 {
@@ -34,14 +35,16 @@ take_line(const char **text, const char *key, char *out, size_t size)
 }
 
 static bool
-parse_record(const char *text, struct upt_ostree_record *out)
+parse_record(struct upt_span bytes, struct upt_ostree_record *out)
 {
+	const char *text = (const char *)bytes.data;
 	char kind[16];
 
 	if (!take_line(&text, "kind", kind, sizeof(kind)) ||
 		!take_line(&text, "boot-id", out->boot_id, sizeof(out->boot_id)) ||
 		!take_line(&text, "running", out->running, sizeof(out->running)) ||
-		!take_line(&text, "commit", out->commit, sizeof(out->commit)) || *text != '\0')
+		!take_line(&text, "commit", out->commit, sizeof(out->commit)) ||
+		text != (const char *)bytes.data + bytes.len)
 		return false;
 	if (strcmp(kind, kind_names[UPT_OSTREE_INSTALL]) == 0)
 		out->kind = UPT_OSTREE_INSTALL;
@@ -64,7 +67,7 @@ upt_ostree_record_load(
 		return UPT_OK;
 	if (code != UPT_OK && code != UPT_E_TOO_LARGE)
 		return code;
-	if (code != UPT_OK || buf.data == NULL || !parse_record((const char *)buf.data, &record)) {
+	if (code != UPT_OK || !parse_record(upt_buf_span(&buf), &record)) {
 		upt_log(self->base.log, UPT_LOG_WARNING, "%s holds no record and is ignored",
 			self->state_path);
 		return UPT_OK;
