@@ -152,11 +152,12 @@ source_fetch(void *ctx, enum upt_repo repo, const char *file_name, size_t max_by
 		code = upt_store_load_document(p->store, repo, role, out, err);
 	if (code == UPT_E_NOT_FOUND)
 		return upt_fail(err, UPT_E_ABSENT, "no %s is stored", file_name);
-	if (code == UPT_OK && out->len > max_bytes)
-		return upt_fail(err, UPT_E_TOO_LARGE,
-			"%s has %zu bytes, more than the %zu asked for", file_name, out->len,
-			max_bytes);
-	return code;
+	if (code != UPT_OK || out->len <= max_bytes)
+		return code;
+	upt_fail(err, UPT_E_TOO_LARGE, "%s has %zu bytes, more than the %zu asked for", file_name,
+		out->len, max_bytes);
+	upt_buf_clear(out);
+	return UPT_E_TOO_LARGE;
 }
 
 struct upt_metadata_source
