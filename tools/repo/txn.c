@@ -212,13 +212,30 @@ copy_over(int dirfd, const char *from, const char *path, struct upt_err *err)
 	return UPT_OK;
 }
 
+/* Below the workspace. A workspace may come from somebody else, and whoever wrote its list could else
+ * have the next command replace or remove any file of whoever runs it. */
+static bool
+is_inside(const char *path)
+{
+	while (true) {
+		size_t n = strcspn(path, "/");
+
+		if (n == 0 || (n == 1 && path[0] == '.') ||
+			(n == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		if (path[n] == '\0')
+			return true;
+		path += n + 1;
+	}
+}
+
 static enum upt_code
 apply_entry(int dirfd, const cJSON *item, size_t i, struct upt_err *err)
 {
 	const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "path"));
 	char from[64];
 
-	if (path == NULL || path[0] == '/')
+	if (path == NULL || !is_inside(path))
 		return upt_fail(err, UPT_E_IO, "damaged " COMMIT "/" MANIFEST ": entry %zu", i);
 	UPT_TRY(repo_make_parents(dirfd, path, err));
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "remove"))) {
