@@ -15,19 +15,29 @@ static enum upt_code
 parse_custom(const char *text, cJSON **out, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf file = {0};
+	struct upt_span json = upt_span_str(text);
+	struct upt_json_doc doc;
 	const char *p = text;
+	enum upt_code code;
 
 	while (isspace((unsigned char)*p))
 		p++;
 	if (*p != '{') {
 		UPT_TRY(upt_file_read(AT_FDCWD, text, CUSTOM_MAX_BYTES, &file, err));
+		json = upt_buf_span(&file);
 		p = (const char *)file.data;
 	}
 	*out = cJSON_ParseWithOpts(p, NULL, true);
-	if (cJSON_IsObject(*out))
+	if (!cJSON_IsObject(*out)) {
+		repo_json_clear(out);
+		return upt_fail(err, UPT_E_USAGE, "--custom %.80s is no JSON object", text);
+	}
+	/* cJSON alone cuts strings at a NUL and rounds numbers: another text than this would be signed. */
+	code = upt_json_check(json, &doc, err);
+	if (code == UPT_OK)
 		return UPT_OK;
 	repo_json_clear(out);
-	return upt_fail(err, UPT_E_USAGE, "--custom %.80s is no JSON object", text);
+	return upt_wrap(err, code, "--custom");
 }
 
 /* value is taken over; NULL is no memory. */
