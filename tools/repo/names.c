@@ -110,7 +110,7 @@ distance(const char *a, const char *b)
 	size_t la = strlen(a), lb = strlen(b), d[32][32];
 
 	if (la > 31 || lb > 31)
-		return 99;
+		return SIZE_MAX;
 	for (size_t i = 0; i <= la; i++) {
 		for (size_t j = 0; j <= lb; j++) {
 			size_t best = i == 0 ? j : i;
