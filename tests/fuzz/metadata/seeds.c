@@ -1,4 +1,4 @@
-/* Writes the seeds: fuzz_metadata_seeds FOLDER. Everything is signed by the key in stream.h. */
+/* Writes the seeds: fuzz_metadata_seeds tests/fuzz/corpus. Everything is signed by the key in stream.h. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,28 +193,28 @@ write_sets(void)
 	cJSON *empty = upt_author_targets(5, LATER);
 
 	make_chain(&c, true, targets(5, IMAGE), NULL);
-	write_chain("set-image", 0, &c);
+	write_chain("trusted_set/set-image", 0, &c);
 	make_chain(&c, true, delegating(5, "a/b", false), targets(1, IMAGE));
-	write_chain("set-delegated", 0, &c);
+	write_chain("trusted_set/set-delegated", 0, &c);
 	make_chain(&c, true, targets(5, ECUS), NULL);
-	write_chain("set-director", STREAM_DIRECTOR, &c);
+	write_chain("trusted_set/set-director", STREAM_DIRECTOR, &c);
 	cJSON_AddItemToObject(empty, "custom", cJSON_Parse("{\"vehicleId\":\"V\"}"));
 	make_chain(&c, true, empty, NULL);
-	write_chain("set-director-empty", STREAM_DIRECTOR, &c);
+	write_chain("trusted_set/set-director-empty", STREAM_DIRECTOR, &c);
 	make_chain(&c, true, targets(5, IMAGE), NULL);
-	write_chain("set-image-ota", STREAM_OTA, &c);
+	write_chain("trusted_set/set-image-ota", STREAM_OTA, &c);
 	make_chain(&c, false, targets(5, IMAGE), NULL);
-	write_chain("signing-image", STREAM_SIGN, &c);
+	write_chain("trusted_set/signing-image", STREAM_SIGN, &c);
 	make_chain(&c, false, delegating(5, "a/b", true), delegating(1, "a/b", false));
-	write_chain("signing-cycle", STREAM_SIGN, &c);
+	write_chain("trusted_set/signing-cycle", STREAM_SIGN, &c);
 	make_chain(&c, false, delegating(5, "a/b", false), targets(1, IMAGE));
-	write_chain("signing-delegated-ota", STREAM_SIGN | STREAM_OTA, &c);
+	write_chain("trusted_set/signing-delegated-ota", STREAM_SIGN | STREAM_OTA, &c);
 	make_chain(&c, true, delegating(5, "a/b", false), targets(1, IMAGE));
-	write_chain("set-tuf", STREAM_TUF, &c);
+	write_chain("trusted_set/set-tuf", STREAM_TUF, &c);
 	make_chain(&c, false, delegating(5, "a/b", false), delegating(1, "a/b", false));
-	write_chain("signing-tuf", STREAM_TUF | STREAM_SIGN, &c);
+	write_chain("trusted_set/signing-tuf", STREAM_TUF | STREAM_SIGN, &c);
 	make_chain(&c, false, targets(5, ECUS), NULL);
-	write_chain("signing-director", STREAM_SIGN | STREAM_DIRECTOR, &c);
+	write_chain("trusted_set/signing-director", STREAM_SIGN | STREAM_DIRECTOR, &c);
 }
 
 static void
@@ -228,7 +228,7 @@ write_targets_only(void)
 	text_of(targets(5, ECUS), false, &text);
 	add(&stream, 'G', upt_buf_span(&text));
 	add(&stream, '3', upt_buf_span(&text));
-	write_seed("signing-targets-only", "7", &stream);
+	write_seed("trusted_set/signing-targets-only", "7", &stream);
 }
 
 /* "R": the refresh driver; each answer is a segment: load root, no newer root, load, get, ... */
@@ -250,7 +250,7 @@ write_refresh(void)
 	must(upt_buf_append(&stream, "\xff", 1, NULL));
 	add(&stream, ' ', upt_buf_span(&c.targets));
 	add(&stream, 'q', upt_span_str("dir/x"));
-	write_seed("set-refresh", "0", &stream);
+	write_seed("trusted_set/set-refresh", "0", &stream);
 	chain_clear(&c);
 }
 
@@ -261,14 +261,14 @@ write_documents(void)
 	struct chain c = {0};
 
 	make_chain(&c, true, targets(5, ECUS), delegating(1, "a/b", true));
-	write_seed("root", "r", &c.root);
-	write_seed("timestamp", "t", &c.timestamp);
-	write_seed("snapshot", "s", &c.snapshot);
-	write_seed("targets", "g", &c.targets);
-	write_seed("targets-delegating", "g", &c.role);
-	write_chain("set-with-unused-role", 0, &c);
+	write_seed("root/root", "", &c.root);
+	write_seed("timestamp/timestamp", "", &c.timestamp);
+	write_seed("snapshot/snapshot", "", &c.snapshot);
+	write_seed("targets/targets", "", &c.targets);
+	write_seed("targets/targets-delegating", "", &c.role);
+	write_chain("trusted_set/set-with-unused-role", 0, &c);
 	must(upt_buf_printf(&text, NULL, "a/*[!b-d]?.bin%cdir/x.bin", STREAM_SEPARATOR));
-	write_seed("pattern", "p", &text);
+	write_seed("path_pattern/pattern", "", &text);
 }
 
 int

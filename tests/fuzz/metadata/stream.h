@@ -1,8 +1,7 @@
 /*
- * The format of the harness's inputs, which the seeds share. The first byte is the mode: 'r', 't',
- * 's', 'g' one parser; 'p' a path pattern and a name; '0' to '?' a trusted set, by the bits below.
- * A set is driven by segments between bytes 0xff (which no UTF-8 holds), each one a letter and
- * bytes.
+ * The format of fuzz_trusted_set's inputs, which the seeds share. The first byte is the mode, '0' to
+ * '?', by the bits below; the rest are segments between bytes 0xff (which no UTF-8 holds), each one
+ * a letter and bytes.
  */
 #ifndef UPT_TESTS_FUZZ_METADATA_STREAM_H
 #define UPT_TESTS_FUZZ_METADATA_STREAM_H

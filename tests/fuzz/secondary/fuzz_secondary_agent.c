@@ -3,11 +3,8 @@
  * the roots of this folder. Whatever it is, the installed file is the old one or the one image that
  * these repositories' keys have signed (make_corpus.c made them and threw the keys away).
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -17,46 +14,11 @@
 #define MAX_SCRIPT_BYTES ((size_t)96 * 1024)
 #define OLD "old firmware"
 
-static char dir[64];
-
-static const char *
-path_in(const char *name)
-{
-	static char paths[4][128];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
-	return path;
-}
-
-static int
-remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void
-remove_dir(void)
-{
-	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static void
 prepare(void)
 {
-	if (dir[0] == '\0') {
-		snprintf(dir, sizeof(dir), "%s/upt-fuzz-agent-XXXXXX",
-			access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-		FUZZ_ASSERT(mkdtemp(dir) != NULL);
-		atexit(remove_dir);
-	}
-	nftw(path_in("state"), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	FUZZ_ASSERT(upt_file_replace(AT_FDCWD, path_in("firmware"), 0644, upt_span_str(OLD),
-			    NULL) == UPT_OK);
+	fuzz_remove("state");
+	fuzz_write("firmware", upt_span_str(OLD));
 }
 
 static int64_t
@@ -73,10 +35,10 @@ new_agent(void)
 	const struct upt_agent_config config = {.serial = "SEC-1",
 		.hardware_id = "brake-v2",
 		.vehicle_id = "VIN-0001",
-		.state_dir = path_in("state"),
+		.state_dir = fuzz_path("state"),
 		.director_root = UPT_FUZZ_SECONDARY_DIR "/director-root.json",
 		.image_root = UPT_FUZZ_SECONDARY_DIR "/image-root.json",
-		.install_path = path_in("firmware"),
+		.install_path = fuzz_path("firmware"),
 		.address = "127.0.0.1",
 		.timeout_ms = 50,
 		.clock = fixed_clock};
@@ -98,7 +60,7 @@ check_installed(void)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf file = {0};
 
-	FUZZ_ASSERT(upt_file_read(AT_FDCWD, path_in("firmware"), 4096, &file, NULL) == UPT_OK);
+	FUZZ_ASSERT(upt_file_read(AT_FDCWD, fuzz_path("firmware"), 4096, &file, NULL) == UPT_OK);
 	if (upt_span_equal(upt_buf_span(&file), upt_span_str(OLD)))
 		return;
 	FUZZ_ASSERT(file.len == 100);

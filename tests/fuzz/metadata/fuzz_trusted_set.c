@@ -1,10 +1,9 @@
 /*
- * The readers of the four roles, the path patterns (fnmatch(3) is the referee), and a whole trusted
- * set that takes whatever comes in whatever order. Whoever writes the input holds the key of every
- * role in the modes that sign, and none in the others. What must hold: a refusal changes nothing
- * and gives the bytes back; what is current rests on what is current; versions do not fall.
+ * A whole trusted set that takes whatever comes in whatever order (stream.h). Whoever writes the
+ * input holds the key of every role in the modes that sign, and none in the others. What must hold:
+ * a refusal changes nothing and gives the bytes back; what is current rests on what is current;
+ * versions do not fall.
  */
-#include <fnmatch.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,125 +13,6 @@
 #include "fuzz.h"
 #include "imagerepo/imagerepo.h"
 #include "stream.h"
-
-/* ---- one document ---- */
-
-static void
-read_targets(const struct upt_metadata *m)
-{
-	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
-	const char *correlation_id = NULL;
-
-	for (size_t i = 0; i < m->targets.n_targets; i++) {
-		struct upt_target t;
-		enum upt_code code = upt_targets_get(&m->targets, i, &arena, &t, NULL);
-
-		FUZZ_ASSERT(code == UPT_OK || code == UPT_E_MALFORMED);
-		FUZZ_ASSERT(t.format != NULL);
-		if (code != UPT_OK) {
-			FUZZ_ASSERT(t.image.name[0] == '\0' && t.n_ecus == 0);
-			continue;
-		}
-		FUZZ_ASSERT(upt_targets_find(&m->targets, t.image.name) == (long)i);
-		FUZZ_ASSERT(t.image.n_digests > 0 || t.unknown_hash);
-		/* It agrees with itself in every hash that is known; and a hardware id it has not
-		 * is refused. */
-		FUZZ_ASSERT(upt_imagerepo_match(&t, &t, &(struct upt_match){.hardware_id = "\x01"},
-				    NULL) != UPT_OK);
-	}
-	FUZZ_ASSERT(upt_director_correlation_id(m, &arena, &correlation_id, NULL) == UPT_OK);
-	FUZZ_ASSERT(correlation_id != NULL);
-}
-
-static void
-read_snapshot(const struct upt_snapshot *s)
-{
-	for (size_t i = 0; i < s->n_files; i++) {
-		upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
-		const char *name = upt_arena_string(&arena, s->files[i].name);
-
-		FUZZ_ASSERT(name != NULL && upt_snapshot_find(s, name) == &s->files[i]);
-		FUZZ_ASSERT(i == 0 || upt_file_name_compare(
-					      s->by_name[i - 1]->name, s->by_name[i]->name) < 0);
-	}
-}
-
-static void
-parse_one(enum upt_role role, struct upt_span bytes)
-{
-	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
-	upt_cleanup(upt_buf_clear) struct upt_buf buf = {0};
-
-	FUZZ_ASSERT(upt_buf_append(&buf, bytes.data, bytes.len, NULL) == UPT_OK);
-	if (upt_metadata_parse(role, upt_role_name(role), &buf, &m, NULL) != UPT_OK) {
-		FUZZ_ASSERT(m == NULL && upt_span_equal(upt_buf_span(&buf), bytes));
-		return;
-	}
-	FUZZ_ASSERT(buf.data == NULL && m->version > 0);
-	if (role == UPT_ROLE_TARGETS)
-		read_targets(m);
-	if (role == UPT_ROLE_SNAPSHOT)
-		read_snapshot(&m->snapshot);
-}
-
-/* ---- patterns ---- */
-
-/* glibc's classes ("[[:alpha:]]") are none of ours; and see random_patterns_agree_with_fnmatch. */
-static bool
-is_fnmatchs(struct upt_span pattern)
-{
-	for (size_t i = 0; i < pattern.len; i++) {
-		uint8_t c = pattern.data[i], next = i + 1 < pattern.len ? pattern.data[i + 1] : 0;
-
-		if (c < 0x20 || c > 0x7e ||
-			(c == '[' && (next == ':' || next == '.' || next == '=')))
-			return false;
-	}
-	return pattern.len == 0 || pattern.data[pattern.len - 1] != '-';
-}
-
-static bool
-is_ascii(struct upt_span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < 0x20 || text.data[i] > 0x7e)
-			return false;
-	}
-	return true;
-}
-
-static void
-match_one(struct upt_span input)
-{
-	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
-	const uint8_t *separator =
-		input.len > 0 ? memchr(input.data, STREAM_SEPARATOR, input.len) : NULL;
-	size_t len = separator != NULL ? (size_t)(separator - input.data) : input.len;
-	struct upt_span pattern = upt_span(input.data, len), name = {0};
-	const char *p, *n;
-
-	if (separator != NULL)
-		name = upt_span(separator + 1, input.len - len - 1);
-	if (pattern.len > UPT_TARGET_NAME_MAX || name.len > UPT_TARGET_NAME_MAX)
-		return;
-	p = upt_arena_string(&arena, pattern);
-	n = upt_arena_string(&arena, name);
-	FUZZ_ASSERT(p != NULL && n != NULL);
-	for (int crosses = 0; crosses < 2; crosses++) {
-		bool got = upt_path_matches(p, n, crosses);
-
-		/* A name that does not cross a slash does not mind being allowed to. */
-		FUZZ_ASSERT(
-			crosses || !got || strpbrk(p, "[") != NULL || upt_path_matches(p, n, true));
-		/* fnmatch() may take a power of the pattern's stars. */
-		if (pattern.len <= 24 && name.len <= 24 && is_fnmatchs(pattern) && is_ascii(name))
-			FUZZ_ASSERT(
-				got ==
-				(fnmatch(p, n, FNM_NOESCAPE | (crosses ? 0 : FNM_PATHNAME)) == 0));
-	}
-}
-
-/* ---- a trusted set ---- */
 
 struct machine {
 	unsigned mode;
@@ -155,23 +35,6 @@ load_key(void)
 	FUZZ_ASSERT(upt_private_key_load(path, &key, NULL) == UPT_OK);
 	close(fd);
 	return key;
-}
-
-static bool
-next_segment(struct machine *m, struct upt_span *out)
-{
-	const uint8_t *separator;
-
-	if (m->left.len == 0)
-		return false;
-	separator = memchr(m->left.data, STREAM_SEPARATOR, m->left.len);
-	out->data = m->left.data;
-	out->len = separator != NULL ? (size_t)(separator - m->left.data) : m->left.len;
-	if (separator == NULL)
-		m->left.len = 0;
-	else
-		m->left = upt_span(separator + 1, m->left.len - out->len - 1);
-	return true;
 }
 
 /* The document that a segment means: its bytes, or an envelope around them. */
@@ -306,7 +169,7 @@ next_document(
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 	struct upt_span segment;
 
-	if (!next_segment(m, &segment) || segment.len == 0)
+	if (!fuzz_next_part(&m->left, STREAM_SEPARATOR, &segment) || segment.len == 0)
 		return upt_fail(err, none, "no more segments");
 	make_document(m, upt_span(segment.data + 1, segment.len - 1), &bytes);
 	if (bytes.len > max)
@@ -443,7 +306,7 @@ drive(unsigned mode, struct upt_span input)
 		key = load_key();
 	m.key = key;
 	FUZZ_ASSERT(upt_trusted_set_new(&policy, &m.set, NULL) == UPT_OK);
-	while (next_segment(&m, &segment)) {
+	while (fuzz_next_part(&m.left, STREAM_SEPARATOR, &segment)) {
 		if (segment.len > 0)
 			step(&m, segment);
 	}
@@ -462,31 +325,7 @@ drive(unsigned mode, struct upt_span input)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct upt_span rest;
-
-	if (size == 0)
-		return 0;
-	rest = upt_span(data + 1, size - 1);
-	switch (data[0]) {
-	case 'r':
-		parse_one(UPT_ROLE_ROOT, rest);
-		break;
-	case 't':
-		parse_one(UPT_ROLE_TIMESTAMP, rest);
-		break;
-	case 's':
-		parse_one(UPT_ROLE_SNAPSHOT, rest);
-		break;
-	case 'g':
-		parse_one(UPT_ROLE_TARGETS, rest);
-		break;
-	case 'p':
-		match_one(rest);
-		break;
-	default:
-		if (data[0] >= '0' && data[0] <= '?')
-			drive((unsigned)(data[0] - '0'), rest);
-		break;
-	}
+	if (size > 0 && data[0] >= '0' && data[0] <= '?')
+		drive((unsigned)(data[0] - '0'), upt_span(data + 1, size - 1));
 	return 0;
 }

@@ -1,0 +1,9 @@
+#include "fuzz.h"
+#include "role.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	fuzz_role(UPT_ROLE_TARGETS, upt_span(data, size));
+	return 0;
+}
