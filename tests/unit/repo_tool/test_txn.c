@@ -30,8 +30,7 @@ remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 static void
 write_file(const struct fixture *f, const char *name, const char *text)
 {
-	assert_int_equal(
-		upt_file_replace(f->dirfd, name, 0600, upt_span_str(text), NULL), UPT_OK);
+	assert_int_equal(upt_file_replace(f->dirfd, name, 0600, upt_span_str(text), NULL), UPT_OK);
 }
 
 static bool

@@ -1,0 +1,104 @@
+/*
+ * uptaned.conf, and behind a byte 0xff a drop-in. What is accepted can be run with: servers over
+ * TLS or on this very machine, ids that a signed document can hold and that differ, numbers within
+ * their bounds. A refusal names a reason and leaves nothing.
+ */
+#include <strings.h>
+
+#include "base/file.h"
+#include "fuzz.h"
+#include "metadata/image.h"
+#include "primary/config.h"
+#include "transport/url.h"
+
+#define SEPARATOR 0xff
+
+static void
+check_url(const char *url)
+{
+	char origin[UPT_URL_SHOWN_SIZE];
+
+	FUZZ_ASSERT(upt_url_check(url, NULL) == UPT_OK);
+	upt_url_show_origin(url, origin);
+	FUZZ_ASSERT(strncmp(origin, "https://", 8) == 0 ||
+		    strncmp(origin, "http://127.0.0.1/", 17) == 0 ||
+		    strncmp(origin, "http://127.0.0.1:", 17) == 0);
+	FUZZ_ASSERT(url[strlen(url) - 1] != '/');
+}
+
+static void
+check_id(const char *id, size_t max)
+{
+	FUZZ_ASSERT(id[0] != '\0' && strlen(id) <= max);
+	for (const char *p = id; *p != '\0'; p++)
+		FUZZ_ASSERT((unsigned char)*p >= 0x20 && *p != 0x7f);
+}
+
+static void
+check_limits(const struct upt_limits *limits)
+{
+	FUZZ_ASSERT(limits->root_max_bytes >= 1024 && limits->root_max_bytes <= 1u << 30);
+	FUZZ_ASSERT(limits->targets_max_bytes >= 1024 && limits->targets_max_bytes <= 1u << 30);
+	FUZZ_ASSERT(limits->max_delegations <= 1024);
+}
+
+static void
+check_ecu(const struct upt_config *config, size_t i)
+{
+	const struct upt_ecu_config *ecu = &config->ecus[i];
+
+	check_id(ecu->serial, UPT_ECU_SERIAL_MAX);
+	check_id(ecu->hardware_id, UPT_HARDWARE_ID_MAX);
+	for (size_t k = 0; k < i; k++)
+		FUZZ_ASSERT(strcmp(config->ecus[k].serial, ecu->serial) != 0);
+	FUZZ_ASSERT(ecu->is_ip == (ecu->kind == UPT_INSTALLER_NONE));
+	FUZZ_ASSERT(!ecu->is_ip || (i > 0 && ecu->address[0] != '\0'));
+	FUZZ_ASSERT(ecu->is_ip || (ecu->key_path[0] != '\0' && ecu->factory_image != NULL));
+	FUZZ_ASSERT(ecu->port <= 65535 && ecu->port_a <= 65535 && ecu->port_b <= 65535);
+	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_FILE || ecu->path[0] != '\0');
+	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_OSTREE || ecu->os[0] != '\0');
+	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_CONTAINER || ecu->app_name[0] != '\0');
+}
+
+static void
+check_config(const struct upt_config *config)
+{
+	check_url(config->director.url);
+	check_url(config->image.url);
+	if (config->targets_url != NULL)
+		check_url(config->targets_url);
+	check_id(config->vehicle_id, 128);
+	FUZZ_ASSERT(config->state_dir[0] != '\0');
+	FUZZ_ASSERT(config->poll_interval_s >= 1 && config->poll_interval_s <= 30 * 86400);
+	FUZZ_ASSERT((config->tls.cert_path == NULL) == (config->tls.key_path == NULL));
+	FUZZ_ASSERT(config->tls.min_speed_bytes > 0 && config->tls.min_speed_window_s > 0);
+	check_limits(&config->director.limits);
+	check_limits(&config->image.limits);
+	FUZZ_ASSERT(config->n_ecus >= 1 && config->n_ecus <= 256);
+	for (size_t i = 0; i < config->n_ecus; i++)
+		check_ecu(config, i);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct upt_span rest = upt_span(data, size), first = {0};
+	struct upt_config config, none;
+	struct upt_err err = {0};
+	enum upt_code code;
+
+	memset(&none, 0, sizeof(none));
+	(void)fuzz_next_part(&rest, SEPARATOR, &first);
+	FUZZ_ASSERT(upt_dir_make(fuzz_path("uptaned.conf.d"), 0700, NULL) == UPT_OK);
+	fuzz_write("uptaned.conf", first);
+	fuzz_write("uptaned.conf.d/10-more.conf", rest);
+	code = upt_config_load(fuzz_dir(), &config, &err);
+	if (code != UPT_OK) {
+		FUZZ_ASSERT(code == UPT_E_CONFIG && err.message[0] != '\0');
+		FUZZ_ASSERT(memcmp(&config, &none, sizeof(none)) == 0);
+		return 0;
+	}
+	check_config(&config);
+	upt_config_clear(&config);
+	return 0;
+}
