@@ -132,8 +132,9 @@ upt_ostree_boot_id(const struct upt_ostree *self, char out[static UPT_OSTREE_BOO
 	out[0] = '\0';
 	UPT_TRY(read_kernel_file(self->boot_id_path, &buf, err));
 	text = (const char *)buf.data;
-	if (strspn(text, "0123456789abcdef-") != UPT_OSTREE_BOOT_ID_CHARS ||
-		strcmp(text + UPT_OSTREE_BOOT_ID_CHARS, "\n") != 0)
+	if (buf.len != UPT_OSTREE_BOOT_ID_CHARS + 1 ||
+		strspn(text, "0123456789abcdef-") != UPT_OSTREE_BOOT_ID_CHARS ||
+		text[UPT_OSTREE_BOOT_ID_CHARS] != '\n')
 		return upt_fail(err, UPT_E_IO, "%s holds no boot id", self->boot_id_path);
 	memcpy(out, text, UPT_OSTREE_BOOT_ID_CHARS);
 	out[UPT_OSTREE_BOOT_ID_CHARS] = '\0';
@@ -149,6 +150,9 @@ upt_ostree_booted_link(const struct upt_ostree *self, char *out, size_t size, st
 
 	out[0] = '\0';
 	UPT_TRY(read_kernel_file(self->cmdline_path, &buf, err));
+	/* Behind a NUL there could be a second one. */
+	if (strlen((const char *)buf.data) != buf.len)
+		return upt_fail(err, UPT_E_INSTALL, "%s holds a NUL byte", self->cmdline_path);
 	for (const char *word = (const char *)buf.data; *word != '\0';) {
 		size_t len = strcspn(word, " \n");
 		if (strncmp(word, "ostree=", 7) == 0) {

@@ -67,7 +67,7 @@ check_cmdline(const struct upt_ostree *self, struct upt_span text)
 		FUZZ_ASSERT(link[0] == '\0');
 		return;
 	}
-	FUZZ_ASSERT(n == 1 && link[0] != '\0');
+	FUZZ_ASSERT(n == 1 && link[0] != '\0' && strlen(line) == text.len);
 	FUZZ_ASSERT(strncmp(first, link, strlen(link)) == 0);
 	FUZZ_ASSERT(first[strlen(link)] == '\0' || strchr(" \n", first[strlen(link)]) != NULL);
 }
