@@ -9,6 +9,7 @@
 struct place {
 	enum upt_repo repo;
 	const char *role;
+	bool ota;
 };
 
 /* What is wrong with one document, and what comes of it wherever that document stands. */
@@ -22,7 +23,17 @@ struct fault {
 	void (*prepare)(struct scene *s, enum upt_repo repo, const char *role); /* before step 1 */
 };
 
-/* Bits of fault.places. */
+/* What is odd with one document and is no fault wherever that document stands. */
+struct variant {
+	const char *name;
+	const char *title;
+	const char *proves;
+	unsigned places;
+	void (*change)(struct scene *s, enum upt_repo repo, const char *role);
+	void (*prepare)(struct scene *s, enum upt_repo repo, const char *role); /* before step 1 */
+};
+
+/* Bits of fault.places and variant.places. */
 #define D_ROOT (1u << 0)
 #define D_TIMESTAMP (1u << 1)
 #define D_SNAPSHOT (1u << 2)
@@ -32,6 +43,14 @@ struct fault {
 #define I_SNAPSHOT (1u << 6)
 #define I_TARGETS (1u << 7)
 #define I_TEAM (1u << 8)
+/* Profile ota, where the Director serves root and targets only. */
+#define OTA_D_ROOT (1u << 9)
+#define OTA_D_TARGETS (1u << 10)
+#define OTA_I_ROOT (1u << 11)
+#define OTA_I_TIMESTAMP (1u << 12)
+#define OTA_I_SNAPSHOT (1u << 13)
+#define OTA_I_TARGETS (1u << 14)
+#define OTA_I_TEAM (1u << 15)
 #define EVERY_ROOT (D_ROOT | I_ROOT)
 #define EVERY_TIMESTAMP (D_TIMESTAMP | I_TIMESTAMP)
 #define EVERY_SNAPSHOT (D_SNAPSHOT | I_SNAPSHOT)
@@ -39,10 +58,18 @@ struct fault {
 #define LISTED (EVERY_SNAPSHOT | EVERY_TARGETS | I_TEAM)
 #define NEEDED (EVERY_TIMESTAMP | LISTED)
 #define EVERYWHERE (EVERY_ROOT | NEEDED)
+#define OTA_ROOT (OTA_D_ROOT | OTA_I_ROOT)
+#define OTA_LISTED (OTA_I_SNAPSHOT | OTA_I_TARGETS | OTA_I_TEAM)
+#define OTA_NEEDED (OTA_D_TARGETS | OTA_I_TIMESTAMP | OTA_LISTED)
+#define OTA_EVERYWHERE (OTA_ROOT | OTA_NEEDED)
 
 /* For each place of each fault: a good step, the fault, and a good step again. */
 void add_faults(struct generator *g, const struct fault *faults, size_t n);
 #define ADD_FAULTS(g, faults) add_faults(g, faults, sizeof(faults) / sizeof((faults)[0]))
+
+/* For each place of each variant: a good step, the variant, and a good step again; all are accepted. */
+void add_variants(struct generator *g, const struct variant *variants, size_t n);
+#define ADD_VARIANTS(g, variants) add_variants(g, variants, sizeof(variants) / sizeof((variants)[0]))
 
 /* The base target moves to the delegated role "team". */
 void add_team(struct scene *s);

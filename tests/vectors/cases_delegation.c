@@ -161,14 +161,14 @@ static const struct fault faults[] = {
 	{"delegation-to-timestamp", "A delegation to the timestamp role is refused.", "0.9", DELEGATORS,
 		UPT_E_MALFORMED, to_timestamp, NULL},
 	{"delegation-zero-threshold", "A delegation with a threshold of 0 is refused.", "0.9 9.3",
-		DELEGATORS, UPT_E_BAD_THRESHOLD, zero_threshold, NULL},
+		DELEGATORS | D_TARGETS, UPT_E_BAD_THRESHOLD, zero_threshold, NULL},
 	{"delegation-no-threshold", "A delegation without a threshold is refused.", "0.9", DELEGATORS,
 		UPT_E_MALFORMED, no_threshold, NULL},
 	{"delegation-text-threshold", "A delegation's threshold in quotes is refused.", "0.9", DELEGATORS,
 		UPT_E_MALFORMED, text_threshold, NULL},
 	{"delegation-no-keyids", "A delegation without keys is refused.", "0.9", DELEGATORS,
 		UPT_E_MALFORMED, no_keyids, NULL},
-	{"delegation-keyid-twice", "A delegation that lists one key id twice is refused.", "0.9", DELEGATORS,
+	{"delegation-keyid-twice", "A delegation that lists one key id twice is refused.", "0.9", DELEGATORS | D_TARGETS,
 		UPT_E_DUPLICATE_KEYID, keyid_twice, NULL},
 	{"delegation-no-paths", "A delegation of nothing is refused.", "0.9 10.5", DELEGATORS,
 		UPT_E_MALFORMED, no_paths, NULL},
@@ -191,7 +191,7 @@ static const struct fault faults[] = {
 	{"delegation-roles-object", "Delegations are a list: their order is their priority.", "0.9",
 		DELEGATORS, UPT_E_MALFORMED, object_roles, NULL},
 	{"delegation-1025-roles", "More than 1024 delegations in one document are refused.", "0.9",
-		DELEGATORS, UPT_E_DELEGATION, too_many_roles, NULL},
+		DELEGATORS | D_TARGETS, UPT_E_DELEGATION, too_many_roles, NULL},
 };
 
 /* ---- order ---- */
@@ -235,6 +235,9 @@ earlier_role_disagrees(struct scene *s)
 	vouch_other(s, "first");
 	doc_of(s, "second")->not_visited = true;
 	refuse_target(s, UPT_E_TARGET_MISMATCH);
+	drop(body_of(s, "first"), "targets/" APP);
+	doc_of(s, "second")->not_visited = false;
+	good_step(s);
 }
 
 static void
@@ -301,6 +304,9 @@ terminating_below(struct scene *s)
 	scene_move_app(s, "second");
 	doc_of(s, "second")->not_visited = true;
 	refuse_target(s, UPT_E_UNKNOWN_TARGET);
+	set(body_of(s, "first"), "delegations/roles/0/terminating", cJSON_CreateFalse());
+	doc_of(s, "second")->not_visited = false;
+	good_step(s);
 }
 
 static void
@@ -327,11 +333,12 @@ pattern_case(struct scene *s, const char *pattern, const char *name, bool matche
 	scene_assign(s, scene_body(s, DIRECTOR, "targets"), name, ECU, HARDWARE);
 	scene_vouch(s, body_of(s, "first"), name, HARDWARE);
 	doc_of(s, "first")->not_visited = !matches;
-	scene_step(s);
-	if (matches)
-		scene_accept(s);
-	else
-		scene_refuse(s, UPT_E_UNKNOWN_TARGET, IMAGE, "target");
+	if (!matches) {
+		refuse_target(s, UPT_E_UNKNOWN_TARGET);
+		set(body_of(s, "targets"), "delegations/roles/0/paths/0", str(name));
+		doc_of(s, "first")->not_visited = false;
+	}
+	good_step(s);
 }
 
 static const struct {
@@ -370,18 +377,19 @@ hash_prefix_case(struct scene *s, const char *prefix_or_null, bool matches)
 
 	must_code(upt_hash_span(UPT_HASH_SHA256, upt_span_str(APP), &digest, NULL), NULL);
 	upt_hex_encode(upt_span(digest.bytes, digest.len), hex);
-	hex[prefix_or_null == NULL ? 3 : 0] = '\0';
+	hex[3] = '\0';
 	drop(d, "paths");
 	list = cJSON_AddArrayToObject(d, "path_hash_prefixes");
 	cJSON_AddItemToArray(list, str("zz"));
 	cJSON_AddItemToArray(list, str(prefix_or_null != NULL ? prefix_or_null : hex));
 	scene_move_app(s, "first");
 	doc_of(s, "first")->not_visited = !matches;
-	scene_step(s);
-	if (matches)
-		scene_accept(s);
-	else
-		scene_refuse(s, UPT_E_UNKNOWN_TARGET, IMAGE, "target");
+	if (!matches) {
+		refuse_target(s, UPT_E_UNKNOWN_TARGET);
+		set(body_of(s, "targets"), "delegations/roles/0/path_hash_prefixes/1", str(hex));
+		doc_of(s, "first")->not_visited = false;
+	}
+	good_step(s);
 }
 
 static void
@@ -436,6 +444,10 @@ empty_hardware(struct scene *s)
 	scene_move_app(s, "first");
 	doc_of(s, "first")->not_visited = true;
 	refuse_target(s, UPT_E_UNKNOWN_TARGET);
+	cJSON_AddItemToArray(
+		at(body_of(s, "targets"), "delegations/roles/0/hardwareIds"), str(HARDWARE));
+	doc_of(s, "first")->not_visited = false;
+	good_step(s);
 }
 
 /* ---- failures on the way (10.2) ---- */
@@ -545,6 +557,8 @@ nine_deep(struct scene *s)
 	chain(s, 9);
 	doc_of(s, "level-9")->not_visited = true;
 	refuse_target(s, UPT_E_DELEGATION);
+	scene_vouch(s, body_of(s, "level-8"), APP, HARDWARE);
+	good_step(s);
 }
 
 static void
@@ -572,6 +586,8 @@ sixty_five_roles(struct scene *s)
 	row(s, 65);
 	doc_of(s, "role-65")->not_visited = true;
 	refuse_target(s, UPT_E_DELEGATION);
+	scene_vouch(s, body_of(s, "role-64"), APP, HARDWARE);
+	good_step(s);
 }
 
 static void
@@ -708,6 +724,77 @@ delegated_dropped(struct scene *s)
 	good_step(s);
 }
 
+/* Nobody delegates to it any more, and still it stays listed until the snapshot's key is rotated. */
+static void
+dropped_until_rotation(struct scene *s)
+{
+	to(s, "targets", "first", "app-*", false);
+	to(s, "targets", "second", "app-*", false);
+	scene_move_app(s, "second");
+	good_step(s);
+	drop(body_of(s, "targets"), "delegations/roles/0");
+	doc_of(s, "first")->not_visited = true;
+	for (int i = 0; i < 2; i++) {
+		scene_step(s);
+		doc_of(s, "first")->unlisted = doc_of(s, "first")->omit = true;
+		scene_refuse(s, UPT_E_FILE_DROPPED, IMAGE, "snapshot");
+	}
+	scene_step(s);
+	doc_of(s, "first")->unlisted = doc_of(s, "first")->omit = true;
+	scene_root(s, IMAGE);
+	scene_plan(s, IMAGE, "snapshot", "snapshot-2", 1);
+	scene_accept(s);
+}
+
+static void
+delegated_fast_forward(struct scene *s)
+{
+	to(s, "targets", "first", "app-*", false);
+	scene_move_app(s, "first");
+	doc_of(s, "first")->version = 4000000000;
+	good_step(s);
+	/* Its new key alone undoes nothing: the snapshot remembers. */
+	drop(body_of(s, "targets"), "delegations");
+	scene_delegate(s, &(struct delegation){"targets", "first", "first-2", 1, "app-*", NULL, false});
+	scene_step(s);
+	doc_of(s, "first")->version = 2;
+	scene_signing(s, IMAGE, "first")->keys = "first-2";
+	scene_refuse(s, UPT_E_ROLLBACK, IMAGE, "snapshot");
+	scene_step(s);
+	scene_root(s, IMAGE);
+	scene_plan(s, IMAGE, "snapshot", "snapshot-2", 1);
+	scene_signing(s, IMAGE, "first")->keys = "first-2";
+	scene_accept(s);
+}
+
+static void
+delegated_stored_expires(struct scene *s)
+{
+	to(s, "targets", "first", "app-*", false);
+	scene_move_app(s, "first");
+	scene_step(s);
+	set(scene_payload(s, IMAGE, "first"), "expires", when(NOW + 60));
+	scene_accept(s);
+	doc_of(s, "first")->hold = true;
+	scene_step(s);
+	s->now = NOW + 60;
+	scene_refuse(s, UPT_E_EXPIRED, IMAGE, "first");
+	doc_of(s, "first")->hold = false;
+	good_step(s);
+}
+
+static void
+delegated_same_version(struct scene *s)
+{
+	to(s, "targets", "first", "app-*", false);
+	scene_move_app(s, "first");
+	good_step(s);
+	scene_step(s);
+	doc_of(s, "first")->version = 1;
+	set(scene_payload(s, IMAGE, "first"), "spec_version", str("1.0.31"));
+	scene_accept(s);
+}
+
 static void
 delegated_unchanged(struct scene *s)
 {
@@ -798,6 +885,15 @@ static const struct {
 	{"rollback-by-snapshot", "A snapshot that lists an older delegated role is refused.", "8.5",
 		delegated_rollback_by_snapshot},
 	{"dropped", "A snapshot that no longer lists a delegated role is refused.", "8.6", delegated_dropped},
+	{"dropped-until-rotation",
+		"A role that nobody delegates to stays listed until the snapshot's key is rotated.", "6.7 8.6",
+		dropped_until_rotation},
+	{"fast-forward", "A fast-forwarded delegated role is undone by a rotation of its key and the snapshot's.",
+		"6.7 9.4", delegated_fast_forward},
+	{"stored-expires", "A stored delegated role is not trusted beyond its expiry, and does not wedge.",
+		"1.14 9.5", delegated_stored_expires},
+	{"same-version", "A delegated role of the same version with another listed hash is fetched.", "9.2 9.4",
+		delegated_same_version},
 	{"unchanged", "A delegated role that has not changed is not asked for again.", "5.10",
 		delegated_unchanged},
 	{"key-rotated", "The delegator's new keys count at once.", "9.3", delegated_key_rotated},

@@ -1,6 +1,7 @@
 /* What any document must be: of its role, whole, in strict JSON, in time, and not too large. */
 #include <stdio.h>
 #include "cases.h"
+#include "generator.h"
 #include "metadata/limits.h"
 
 /* ---- role, time, version ---- */
@@ -38,23 +39,47 @@ number_as_type(struct scene *s, enum upt_repo repo, const char *role)
 	set(scene_payload(s, repo, role), "_type", num(1));
 }
 
-/* A genuine document of another role under this one's name. */
+/*
+ * A genuine document of another role under this one's name, listed as it is served: nothing but its own
+ * words tells.
+ */
 static void
-serve_other_role(struct scene *s, enum upt_repo repo, const char *role)
+serve(struct scene *s, enum upt_repo repo, const char *role, const char *other)
 {
-	bool is_snapshot = strcmp(role, "snapshot") == 0;
-	const char *other = is_snapshot				  ? "targets"
-			    : strcmp(role, "timestamp") == 0 ? "snapshot"
-							     : "timestamp";
-	struct upt_buf *bytes = scene_bytes(s, repo, role);
-	const struct upt_buf *from;
+	static const char *const above[] = {"timestamp", "snapshot"};
+	upt_cleanup(upt_buf_clear) struct upt_buf copy = {0};
+	struct repo *r = scene_repo(s, repo);
+	const struct upt_buf *from = strcmp(other, "root") == 0 ? &r->roots[r->n_roots - 1].bytes
+								: scene_bytes(s, repo, other);
+	struct upt_buf *bytes;
 
-	/* Of the snapshot, the timestamp lists what is served. */
-	if (!is_snapshot)
-		scene_finish(s, repo);
-	from = scene_bytes(s, repo, other);
+	append(&copy, from->data, from->len);
+	for (int i = 0; i < 2; i++) {
+		if (strcmp(role, above[i]) != 0)
+			doc_clear_step(scene_doc(s, repo, above[i]));
+	}
+	bytes = scene_bytes(s, repo, role);
 	bytes->len = 0;
-	append(bytes, from->data, from->len);
+	append(bytes, copy.data, copy.len);
+}
+
+#define SERVE(other)                                                                               \
+	static void serve_##other(struct scene *s, enum upt_repo repo, const char *role)           \
+	{                                                                                          \
+		serve(s, repo, role, #other);                                                      \
+	}
+
+SERVE(root)
+SERVE(timestamp)
+SERVE(snapshot)
+SERVE(targets)
+SERVE(team)
+
+static void
+with_team(struct scene *s, enum upt_repo repo, const char *role)
+{
+	(void)repo, (void)role;
+	add_team(s);
 }
 
 static void
@@ -263,21 +288,48 @@ endless(struct scene *s, enum upt_repo repo, const char *role)
 	pad(bytes, 64 * bytes->len);
 }
 
+static void
+reach_limit(struct scene *s, enum upt_repo repo, const char *role)
+{
+	pad(scene_bytes(s, repo, role), limit_of(repo, role));
+}
+
+static void
+spaces_around(struct scene *s, enum upt_repo repo, const char *role)
+{
+	struct upt_buf *bytes = scene_bytes(s, repo, role);
+
+	replace(bytes, "{\"signatures\"", "\n\t {\"signatures\"");
+	append(bytes, "\r\n", 2);
+}
+
 #define STRICT EVERY_ROOT | D_TARGETS | I_TIMESTAMP | I_TEAM
 
 static const struct fault faults[] = {
-	{"expired", "A document that expired a second ago is refused.", "7.4 8.7 9.5", NEEDED,
+	{"expired", "A document that expired a second ago is refused.", "7.4 8.7 9.5", NEEDED | OTA_NEEDED,
 		UPT_E_EXPIRED, expire, NULL},
 	{"expires-now", "A document is no longer valid in the second in which it expires.", "7.4 8.7 9.5",
 		NEEDED, UPT_E_EXPIRED, expire_now, NULL},
 	{"wrong-type", "A document that says it is of another role is refused, though well signed.", "0.2",
-		EVERYWHERE, UPT_E_WRONG_ROLE, wrong_type, NULL},
+		EVERYWHERE | OTA_EVERYWHERE, UPT_E_WRONG_ROLE, wrong_type, NULL},
 	{"no-type", "A document that does not say its role is refused.", "0.2", EVERYWHERE,
 		UPT_E_WRONG_ROLE, no_type, NULL},
 	{"number-as-type", "A role that is no text is refused.", "0.2", D_TIMESTAMP | I_ROOT | I_TEAM,
 		UPT_E_MALFORMED, number_as_type, NULL},
-	{"other-role-served", "A genuine document of another role is refused in this one's place.", "0.2",
-		EVERYWHERE, UPT_E_WRONG_ROLE, serve_other_role, NULL},
+	{"serves-root", "The root is refused in another role's place.", "0.2", NEEDED | OTA_NEEDED,
+		UPT_E_WRONG_ROLE, serve_root, NULL},
+	{"serves-timestamp", "The timestamp is refused in another role's place.", "0.2", EVERY_ROOT | LISTED,
+		UPT_E_WRONG_ROLE, serve_timestamp, NULL},
+	{"serves-snapshot", "The snapshot is refused in another role's place.", "0.2",
+		EVERY_ROOT | EVERY_TIMESTAMP | EVERY_TARGETS | I_TEAM, UPT_E_WRONG_ROLE, serve_snapshot, NULL},
+	{"serves-targets", "Targets are refused in another role's place.", "0.2",
+		EVERY_ROOT | EVERY_TIMESTAMP | EVERY_SNAPSHOT | OTA_D_ROOT, UPT_E_WRONG_ROLE, serve_targets, NULL},
+	{"serves-targets", "Top-level targets are no delegated role's: other keys sign them.", "0.2 9.3", I_TEAM,
+		UPT_E_THRESHOLD, serve_targets, NULL},
+	{"serves-team", "A delegated role is refused in another role's place.", "0.2",
+		I_ROOT | I_TIMESTAMP | I_SNAPSHOT, UPT_E_WRONG_ROLE, serve_team, with_team},
+	{"serves-team", "A delegated role is no top-level targets: other keys sign it.", "0.2 9.3", I_TARGETS,
+		UPT_E_THRESHOLD, serve_team, with_team},
 	{"no-expires", "A document that never expires is refused.", "0.2", EVERYWHERE, UPT_E_MALFORMED,
 		no_expires, NULL},
 	{"local-expires", "A time is spelt YYYY-MM-DDTHH:MM:SSZ and in no other way.", "0.2",
@@ -292,7 +344,7 @@ static const struct fault faults[] = {
 	{"text-as-version", "A version in quotes is refused.", "0.2", D_SNAPSHOT | I_TIMESTAMP | I_TEAM,
 		UPT_E_MALFORMED, text_as_version, NULL},
 	{"member-twice", "A document with one member twice is refused: readers would differ.", "0.2",
-		EVERYWHERE, UPT_E_MALFORMED, twice_a_member, NULL},
+		EVERYWHERE | OTA_EVERYWHERE, UPT_E_MALFORMED, twice_a_member, NULL},
 	{"member-twice-by-escape", "A member twice is seen through an escape.", "0.2", STRICT,
 		UPT_E_MALFORMED, twice_by_escape, NULL},
 	{"float", "A number with a fraction is refused anywhere in a document.", "0.2", STRICT,
@@ -324,7 +376,7 @@ static const struct fault faults[] = {
 	{"not-a-number", "NaN is refused.", "0.2", D_ROOT | I_SNAPSHOT, UPT_E_MALFORMED, nan_member, NULL},
 	{"deep-nesting", "Values nested deeper than 32 are refused.", "0.2", STRICT, UPT_E_MALFORMED,
 		deep_member, NULL},
-	{"half-a-file", "The first half of a file is refused.", "0.2", EVERYWHERE, UPT_E_MALFORMED, cut,
+	{"half-a-file", "The first half of a file is refused.", "0.2", EVERYWHERE | OTA_EVERYWHERE, UPT_E_MALFORMED, cut,
 		NULL},
 	{"last-byte-missing", "A file that lacks its last byte is refused.", "0.2", EVERYWHERE,
 		UPT_E_MALFORMED, cut_last_byte, NULL},
@@ -345,17 +397,25 @@ static const struct fault faults[] = {
 	{"byte-order-mark", "A byte order mark is refused.", "0.3", D_TIMESTAMP | I_TARGETS,
 		UPT_E_MALFORMED, byte_order_mark, NULL},
 	{"missing", "A file that the server lacks is refused as missing, not taken for nothing new.",
-		"5.15", NEEDED, UPT_E_MISSING, omit, NULL},
+		"5.15", NEEDED | OTA_NEEDED, UPT_E_MISSING, omit, NULL},
 	{"above-limit", "A file of one byte more than its role may have is refused.", "6.2 7.1 8.1 9.1",
-		EVERYWHERE, UPT_E_TOO_LARGE, exceed_limit, NULL},
+		EVERYWHERE | OTA_EVERYWHERE, UPT_E_TOO_LARGE, exceed_limit, NULL},
 	{"above-listing", "A file of one byte more than is listed is refused.", "8.1 9.1", LISTED,
 		UPT_E_TOO_LARGE, exceed_listing, NULL},
 	{"endless", "A file that goes on and on is refused.", "8.1 9.1", LISTED, UPT_E_TOO_LARGE, endless,
 		NULL},
 };
 
+static const struct variant variants[] = {
+	{"at-limit", "A file of as many bytes as its role may have is accepted.", "6.2 7.1 8.1 9.1",
+		EVERYWHERE | OTA_D_TARGETS, reach_limit, NULL},
+	{"spaces-around", "White space before and behind a document is part of the file and of no document.",
+		"0.2", EVERYWHERE, spaces_around, NULL},
+};
+
 void
 cases_document(struct generator *g)
 {
 	ADD_FAULTS(g, faults);
+	ADD_VARIANTS(g, variants);
 }

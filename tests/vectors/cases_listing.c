@@ -167,12 +167,12 @@ static const struct fault faults[] = {
 		EVERY_TIMESTAMP, UPT_E_ROLLBACK, lists_older_snapshot, from_five},
 	{"lists-older-targets", "A newer snapshot that lists older targets is refused.", "8.5",
 		EVERY_SNAPSHOT, UPT_E_ROLLBACK, lists_older_targets, from_five},
-	{"newer-than-listed", "A document of a higher version than is listed is refused.", "8.2 9.2", LISTED,
+	{"newer-than-listed", "A document of a higher version than is listed is refused.", "8.2 9.2", LISTED | OTA_LISTED,
 		UPT_E_VERSION_MISMATCH, other_version, NULL},
 	{"older-than-listed", "A document of a lower version than is listed is refused.", "8.2 9.2", LISTED,
 		UPT_E_VERSION_MISMATCH, earlier_version, from_five},
 	{"not-the-listed-one", "A genuine document of the listed version that is not the listed one is refused.",
-		"8.2 9.2", LISTED, UPT_E_HASH_MISMATCH, other_content, NULL},
+		"8.2 9.2", LISTED | OTA_LISTED, UPT_E_HASH_MISMATCH, other_content, NULL},
 	{"wrong-hash-listed", "A document whose hash differs in one digit is refused.", "8.2", LISTED,
 		UPT_E_HASH_MISMATCH, wrong_hash, NULL},
 	{"wrong-second-hash-listed", "Every listed hash counts, not only the first.", "8.2", LISTED,
@@ -405,6 +405,102 @@ sha512_listed(struct scene *s, enum upt_repo repo)
 	scene_accept(s);
 }
 
+/* ---- across steps ---- */
+
+/* A whole release of earlier times, each file of it genuine and in date. */
+static void
+replayed_release(struct scene *s, enum upt_repo repo)
+{
+	static const char *const roles[] = {"timestamp", "snapshot", "targets"};
+	struct upt_buf old[3] = {{0}};
+
+	scene_step(s);
+	for (int i = 0; i < 3; i++) {
+		const struct upt_buf *bytes = scene_bytes(s, repo, roles[i]);
+
+		append(&old[i], bytes->data, bytes->len);
+	}
+	scene_accept(s);
+	good_step(s);
+	scene_step(s);
+	scene_finish(s, repo);
+	for (int i = 0; i < 3; i++) {
+		struct doc *d = scene_doc(s, repo, roles[i]);
+
+		d->version = 1;
+		d->bytes.len = 0;
+		append(&d->bytes, old[i].data, old[i].len);
+		upt_buf_clear(&old[i]);
+	}
+	scene_refuse(s, UPT_E_ROLLBACK, repo, "timestamp");
+	scene_step(s);
+	for (int i = 0; i < 3; i++)
+		scene_doc(s, repo, roles[i])->version = 3;
+	scene_accept(s);
+}
+
+/* A refusal below it does not make the timestamp forget. */
+static void
+rollback_after_refusal(struct scene *s, enum upt_repo repo)
+{
+	good_step(s);
+	scene_step(s);
+	scene_doc(s, repo, "timestamp")->version = 7;
+	scene_signing(s, repo, "snapshot")->keys = "thief-1";
+	scene_refuse(s, UPT_E_THRESHOLD, repo, "snapshot");
+	scene_step(s);
+	scene_doc(s, repo, "timestamp")->version = 6;
+	scene_refuse(s, UPT_E_ROLLBACK, repo, "timestamp");
+	scene_step(s);
+	scene_doc(s, repo, "timestamp")->version = 7;
+	scene_accept(s);
+}
+
+/* ---- other content under an unchanged version ---- */
+
+static void
+set_same_version(struct scene *s, enum upt_repo repo, const char *role)
+{
+	char text[16];
+
+	scene_doc(s, repo, role)->version--;
+	snprintf(text, sizeof(text), "1.0.%d", s->step);
+	set(scene_payload(s, repo, role), "spec_version", str(text));
+}
+
+static void
+same_timestamp_version(struct scene *s, enum upt_repo repo)
+{
+	good_step(s);
+	scene_step(s);
+	set_same_version(s, repo, "timestamp");
+	scene_accept(s);
+}
+
+static void
+same_snapshot_version(struct scene *s, enum upt_repo repo)
+{
+	good_step(s);
+	scene_step(s);
+	set_same_version(s, repo, "snapshot");
+	scene_accept(s);
+}
+
+/* The stored copy has the listed version and not the listed hash. */
+static void
+same_targets_version(struct scene *s, enum upt_repo repo)
+{
+	good_step(s);
+	scene_step(s);
+	set_same_version(s, repo, "targets");
+	scene_accept(s);
+	scene_step(s);
+	set_same_version(s, repo, "targets");
+	scene_doc(s, repo, "targets")->omit = true;
+	scene_refuse(s, UPT_E_MISSING, repo, "targets");
+	good_step(s);
+}
+
 static void
 versions_only(struct scene *s, enum upt_repo repo)
 {
@@ -439,6 +535,15 @@ static const struct {
 	{"versions-jump", "Versions may jump, up to 2^53-1.", "7.3 8.4 9.4", versions_jump},
 	{"sha512-listed", "SHA-512 beside SHA-256, in either case, and hashes unknown here are fine.", "8.2",
 		sha512_listed},
+	{"replayed-release", "A whole release of earlier times is refused.", "7.3", replayed_release},
+	{"rollback-after-refusal", "A timestamp whose snapshot was refused is not forgotten.", "1.13 7.3",
+		rollback_after_refusal},
+	{"timestamp-same-version", "A timestamp of the same version may list a newer snapshot.", "7.3",
+		same_timestamp_version},
+	{"snapshot-same-version", "A snapshot of the same version that is listed with another hash is fetched.",
+		"5.10 8.4", same_snapshot_version},
+	{"targets-same-version", "Targets of the same version with another listed hash are fetched, not taken as stored.",
+		"9.2 9.4", same_targets_version},
 	{"snapshot-versions-only", "A snapshot may list versions only.", "8.5 9.2", versions_only},
 };
 

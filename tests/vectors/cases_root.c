@@ -116,13 +116,13 @@ many_keys(struct scene *s, enum upt_repo repo, const char *role)
 }
 
 static const struct fault faults[] = {
-	{"version-gap", "A root that skips a version is refused.", "6.4", EVERY_ROOT, UPT_E_VERSION_GAP,
+	{"version-gap", "A root that skips a version is refused.", "6.4", EVERY_ROOT | OTA_ROOT, UPT_E_VERSION_GAP,
 		skip_version, NULL},
-	{"version-again", "An older root in the place of the next one is refused.", "6.4", EVERY_ROOT,
+	{"version-again", "An older root in the place of the next one is refused.", "6.4", EVERY_ROOT | OTA_ROOT,
 		UPT_E_ROLLBACK, same_version, NULL},
-	{"without-old-keys", "A root that only its own new keys sign is refused.", "6.3", EVERY_ROOT,
+	{"without-old-keys", "A root that only its own new keys sign is refused.", "6.3", EVERY_ROOT | OTA_ROOT,
 		UPT_E_THRESHOLD, no_old_signature, NULL},
-	{"without-new-keys", "A root that its own new keys do not sign is refused.", "6.3", EVERY_ROOT,
+	{"without-new-keys", "A root that its own new keys do not sign is refused.", "6.3", EVERY_ROOT | OTA_ROOT,
 		UPT_E_THRESHOLD, no_new_signature, NULL},
 	{"old-threshold-unmet", "One of two old keys is not enough for a new root.", "6.3", EVERY_ROOT,
 		UPT_E_THRESHOLD, old_threshold_unmet, two_root_keys},
@@ -240,6 +240,30 @@ second_of_two_wrong(struct scene *s, enum upt_repo repo)
 	scene_root(s, repo);
 	scene_signing(s, repo, "root")->keys = "thief-1";
 	scene_refuse(s, UPT_E_THRESHOLD, repo, "root");
+	scene_step(s);
+	scene_root(s, repo);
+	scene_accept(s);
+}
+
+/* An old root comes back under the name of the next one. */
+static void
+older_root_again(struct scene *s, enum upt_repo repo)
+{
+	const struct upt_buf *old;
+	struct upt_buf *bytes;
+
+	good_step(s);
+	scene_step(s);
+	scene_root(s, repo);
+	scene_root(s, repo);
+	scene_accept(s);
+	scene_step(s);
+	scene_root(s, repo);
+	bytes = scene_bytes(s, repo, "root");
+	old = &scene_repo(s, repo)->roots[1].bytes;
+	bytes->len = 0;
+	append(bytes, old->data, old->len);
+	scene_refuse(s, UPT_E_ROLLBACK, repo, "root");
 	scene_step(s);
 	scene_root(s, repo);
 	scene_accept(s);
@@ -555,6 +579,8 @@ static const struct {
 		revoked_root_key},
 	{"root-second-of-two-wrong", "Of two new roots the good first one is kept, the second refused.",
 		"1.13 6.5", second_of_two_wrong},
+	{"root-older-again", "A root of three versions ago is refused in the place of the next one.", "6.4",
+		older_root_again},
 	{"root-gap-on-server", "A root that is missing ends the chain, whatever stands behind it.", "6.2",
 		gap_on_server},
 	{"root-expired-last", "The last root has expired: it is kept, and nothing is trusted under it.",

@@ -260,11 +260,59 @@ sign_by_one_and_unknown(struct scene *s, enum upt_repo repo, const char *role)
 	set(list, "2/keyid", str("nowhere"));
 }
 
+/* As many as a list may have: the good one is the last. */
+static void
+full_signature_list(struct scene *s, enum upt_repo repo, const char *role)
+{
+	cJSON *list = scene_signatures(s, repo, role);
+
+	for (int i = 0; i < 511; i++) {
+		cJSON *more = cJSON_Duplicate(cJSON_GetArrayItem(list, cJSON_GetArraySize(list) - 1), true);
+		char id[16];
+
+		snprintf(id, sizeof(id), "none-%d", i);
+		set(more, "keyid", str(id));
+		cJSON_InsertItemInArray(list, 0, more);
+	}
+}
+
+static void
+longest_keyid(struct scene *s, enum upt_repo repo, const char *role)
+{
+	cJSON *list = scene_signatures(s, repo, role);
+	cJSON *more = cJSON_Duplicate(cJSON_GetArrayItem(list, 0), true);
+	char id[257];
+
+	memset(id, 'a', sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	set(more, "keyid", str(id));
+	cJSON_AddItemToArray(list, more);
+}
+
+static void
+unknown_signs_too(struct scene *s, enum upt_repo repo, const char *role)
+{
+	cJSON *list = scene_signatures(s, repo, role);
+	cJSON *more = cJSON_Duplicate(cJSON_GetArrayItem(list, 0), true);
+
+	set(more, "keyid", str("future"));
+	set(more, "method", str("lattice-1"));
+	cJSON_InsertItemInArray(list, 0, more);
+}
+
+static void
+reverse_order(struct scene *s, enum upt_repo repo, const char *role)
+{
+	cJSON *list = scene_signatures(s, repo, role);
+
+	cJSON_AddItemToArray(list, cJSON_DetachItemFromArray(list, 0));
+}
+
 static const struct fault faults[] = {
-	{"unsigned", "A document without any signature is refused.", PROVES, EVERYWHERE, UPT_E_THRESHOLD,
+	{"unsigned", "A document without any signature is refused.", PROVES, EVERYWHERE | OTA_EVERYWHERE, UPT_E_THRESHOLD,
 		unsign, NULL},
 	{"signed-by-thief", "A signature by a key that is not the role's does not count.", PROVES,
-		EVERYWHERE, UPT_E_THRESHOLD, sign_by_thief, NULL},
+		EVERYWHERE | OTA_EVERYWHERE, UPT_E_THRESHOLD, sign_by_thief, NULL},
 	{"signed-in-other-name", "A thief's signature under the id of a good key does not count.", PROVES,
 		EVERYWHERE, UPT_E_THRESHOLD, sign_by_thief_in_other_name, NULL},
 	{"signed-by-other-repository", "Keys of one repository sign nothing of the other one.", PROVES,
@@ -283,15 +331,15 @@ static const struct fault faults[] = {
 		EVERY_ROOT | EVERY_TARGETS | I_TEAM, UPT_E_THRESHOLD, name_unknown_method, NULL},
 	{"other-method", "A signature that names another method than its key's does not count.", PROVES,
 		D_TIMESTAMP | I_TARGETS, UPT_E_THRESHOLD, name_other_method, NULL},
-	{"one-of-two", "One signature is refused where two are needed.", PROVES, EVERYWHERE,
+	{"one-of-two", "One signature is refused where two are needed.", PROVES, EVERYWHERE | OTA_EVERYWHERE,
 		UPT_E_THRESHOLD, sign_once, need_two},
 	{"one-of-two-and-thief", "A good and a thief's signature are not two.", PROVES, EVERYWHERE,
 		UPT_E_THRESHOLD, sign_once_and_by_thief, need_two},
-	{"one-key-two-ids", "One key that is listed under two ids counts once.", PROVES, EVERYWHERE,
+	{"one-key-two-ids", "One key that is listed under two ids counts once.", PROVES, EVERYWHERE | OTA_EVERYWHERE,
 		UPT_E_THRESHOLD, sign_under_both_ids, need_two_with_alias},
 	{"one-and-unknown-keys", "Keys of an unknown type or without a value never count.", PROVES,
-		NEEDED, UPT_E_THRESHOLD, sign_by_one_and_unknown, need_two_beside_unknown},
-	{"signature-twice", "A list that names one key id twice is refused as such.", PROVES, EVERYWHERE,
+		EVERYWHERE, UPT_E_THRESHOLD, sign_by_one_and_unknown, need_two_beside_unknown},
+	{"signature-twice", "A list that names one key id twice is refused as such.", PROVES, EVERYWHERE | OTA_EVERYWHERE,
 		UPT_E_DUPLICATE_KEYID, sign_twice, NULL},
 	{"many-signatures", "More than 512 signatures are refused.", "0.2", EVERY_SNAPSHOT | I_TARGETS,
 		UPT_E_MALFORMED, many_signatures, NULL},
@@ -301,8 +349,19 @@ static const struct fault faults[] = {
 		UPT_E_MALFORMED, long_keyid, NULL},
 };
 
+static const struct variant variants[] = {
+	{"two-of-two", "Two signatures where two are needed, in any order.", PROVES, EVERYWHERE, reverse_order,
+		need_two},
+	{"two-beside-unknown-keys", "Enough known keys beside ones of an unknown type or without a value.",
+		PROVES, EVERYWHERE, unknown_signs_too, need_two_beside_unknown},
+	{"full-signature-list", "A list of 512 signatures, the good one at its end.", "0.2",
+		EVERY_SNAPSHOT | I_TARGETS, full_signature_list, NULL},
+	{"longest-keyid", "A key id of 256 bytes.", "0.2", D_SNAPSHOT | I_TARGETS, longest_keyid, NULL},
+};
+
 void
 cases_signature(struct generator *g)
 {
+	ADD_VARIANTS(g, variants);
 	ADD_FAULTS(g, faults);
 }

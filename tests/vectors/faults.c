@@ -4,15 +4,22 @@
 #include "generator.h"
 
 static const struct place places[] = {
-	{DIRECTOR, "root"},
-	{DIRECTOR, "timestamp"},
-	{DIRECTOR, "snapshot"},
-	{DIRECTOR, "targets"},
-	{IMAGE, "root"},
-	{IMAGE, "timestamp"},
-	{IMAGE, "snapshot"},
-	{IMAGE, "targets"},
-	{IMAGE, "team"},
+	{DIRECTOR, "root", false},
+	{DIRECTOR, "timestamp", false},
+	{DIRECTOR, "snapshot", false},
+	{DIRECTOR, "targets", false},
+	{IMAGE, "root", false},
+	{IMAGE, "timestamp", false},
+	{IMAGE, "snapshot", false},
+	{IMAGE, "targets", false},
+	{IMAGE, "team", false},
+	{DIRECTOR, "root", true},
+	{DIRECTOR, "targets", true},
+	{IMAGE, "root", true},
+	{IMAGE, "timestamp", true},
+	{IMAGE, "snapshot", true},
+	{IMAGE, "targets", true},
+	{IMAGE, "team", true},
 };
 
 void
@@ -35,30 +42,43 @@ sign_again(struct scene *s, enum upt_repo repo, const char *role)
 	scene_bytes(s, repo, role);
 }
 
+static struct scene *
+begin_at(struct generator *g, const struct place *place, const char *what, const char *title, const char *proves)
+{
+	char name[128];
+	struct scene *s;
+
+	snprintf(name, sizeof(name), "%s%s-%s-%s", place->ota ? "ota-" : "", upt_repo_name(place->repo),
+		place->role, what);
+	s = place->ota ? scene_begin_ota(g, name, title, proves) : scene_begin(g, name, title, proves);
+	if (strcmp(place->role, "team") == 0)
+		add_team(s);
+	return s;
+}
+
+/* A root has no place in a step of its own: the next one begins. */
+static void
+step_at(struct scene *s, const struct place *place)
+{
+	scene_step(s);
+	if (strcmp(place->role, "root") == 0)
+		scene_root(s, place->repo);
+}
+
 static void
 add_fault(struct generator *g, const struct fault *fault, const struct place *place)
 {
-	bool is_root = strcmp(place->role, "root") == 0;
-	struct scene *s;
-	char name[128];
+	struct scene *s = begin_at(g, place, fault->name, fault->title, fault->proves);
 
-	snprintf(name, sizeof(name), "%s-%s-%s", upt_repo_name(place->repo), place->role, fault->name);
-	s = scene_begin(g, name, fault->title, fault->proves);
-	if (strcmp(place->role, "team") == 0)
-		add_team(s);
 	if (fault->prepare != NULL)
 		fault->prepare(s, place->repo, place->role);
 	scene_step(s);
 	scene_accept(s);
-	scene_step(s);
-	if (is_root)
-		scene_root(s, place->repo);
+	step_at(s, place);
 	fault->spoil(s, place->repo, place->role);
 	scene_refuse(s, fault->code, place->repo, place->role);
 	/* The accepted twin, and the proof that a refusal leaves a client that can go on (1.13). */
-	scene_step(s);
-	if (is_root)
-		scene_root(s, place->repo);
+	step_at(s, place);
 	scene_accept(s);
 	scene_end(&s);
 }
@@ -70,6 +90,34 @@ add_faults(struct generator *g, const struct fault *faults, size_t n)
 		for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
 			if (faults[i].places & (1u << k))
 				add_fault(g, &faults[i], &places[k]);
+		}
+	}
+}
+
+static void
+add_variant(struct generator *g, const struct variant *variant, const struct place *place)
+{
+	struct scene *s = begin_at(g, place, variant->name, variant->title, variant->proves);
+
+	if (variant->prepare != NULL)
+		variant->prepare(s, place->repo, place->role);
+	scene_step(s);
+	scene_accept(s);
+	step_at(s, place);
+	variant->change(s, place->repo, place->role);
+	scene_accept(s);
+	step_at(s, place);
+	scene_accept(s);
+	scene_end(&s);
+}
+
+void
+add_variants(struct generator *g, const struct variant *variants, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
+			if (variants[i].places & (1u << k))
+				add_variant(g, &variants[i], &places[k]);
 		}
 	}
 }

@@ -13,6 +13,9 @@ main(int argc, char **argv)
 		cases_listing,
 		cases_director,
 		cases_delegation,
+		cases_target,
+		cases_spelling,
+		cases_ota,
 	};
 	struct generator *g;
 

@@ -9,6 +9,7 @@
 struct named_key {
 	char name[64];
 	struct upt_private_key *key;
+	struct evp_pkey_st *rsa; /* the same key, where it is of that type */
 };
 
 struct generator {
@@ -19,6 +20,17 @@ struct generator {
 	size_t n_keys;
 	struct named_key keys[MAX_KEYS];
 };
+
+/* openssl.c: random numbers are from the seed, from dice_begin() on. */
+void dice_begin(void);
+void dice_seed(struct upt_span what);
+struct evp_pkey_st *rsa_generate(unsigned bits, struct upt_buf *pem);
+void rsa_sign_sha512(struct evp_pkey_st *key, struct upt_span message, struct upt_buf *sig);
+void rsa_free(struct evp_pkey_st *key);
+
+/* Signs with a key of generator_key(); method NULL: the key's own. */
+void generator_sign(struct generator *g, const struct upt_private_key *key, const char *method,
+	struct upt_span message, struct upt_buf *sig);
 
 /* The document's signatures and served bytes from what is set of it (sign.c). */
 void doc_sign(struct scene *s, struct repo *r, struct doc *d, const char *role_keys);

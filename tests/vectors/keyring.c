@@ -17,12 +17,6 @@ kind_is(const char *name, const char *kind)
 	return strncmp(base, kind, strlen(kind)) == 0;
 }
 
-bool
-key_is_randomised(const char *name)
-{
-	return kind_is(name, "rsa-") || kind_is(name, "p256-") || kind_is(name, "p384-");
-}
-
 /* PKCS#8 of RFC 8410: what stands before an Ed25519 seed. */
 static const uint8_t ed25519_prefix[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b,
 	0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
@@ -59,23 +53,35 @@ load_pem(struct upt_span pem)
 	return key;
 }
 
-static struct upt_private_key *
-make_key(const char *name)
+/* "rsa-4096-1": of 4096 bits. */
+static void
+make_rsa(const char *name, struct named_key *out)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf pem = {0};
-	struct upt_private_key *key;
-	struct upt_err err = {0};
+	const char *bits = strstr(name, "rsa-") + 4;
 
-	if (!key_is_randomised(name)) {
+	out->rsa = rsa_generate((unsigned)strtoul(bits, NULL, 10), &pem);
+	out->key = load_pem(upt_buf_span(&pem));
+}
+
+static void
+make_key(const char *name, struct named_key *out)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf pem = {0};
+	struct upt_err err = {0};
+	const char *curve = kind_is(name, "p256-")   ? "ecdsa-sha2-nistp256"
+			    : kind_is(name, "p384-") ? "ecdsa-sha2-nistp384"
+						     : NULL;
+
+	dice_seed(upt_span_str(name));
+	if (kind_is(name, "rsa-")) {
+		make_rsa(name, out);
+	} else if (curve != NULL) {
+		must_code(upt_private_key_generate(curve, 0, &out->key, &err), &err);
+	} else {
 		seed_pem(name, &pem);
-		return load_pem(upt_buf_span(&pem));
+		out->key = load_pem(upt_buf_span(&pem));
 	}
-	must_code(upt_private_key_generate(kind_is(name, "rsa-")    ? "rsa"
-					   : kind_is(name, "p256-") ? "ecdsa-sha2-nistp256"
-								    : "ecdsa-sha2-nistp384",
-			  2048, &key, &err),
-		&err);
-	return key;
 }
 
 const struct upt_private_key *
@@ -90,7 +96,23 @@ generator_key(struct generator *g, const char *name)
 	must(g->n_keys < MAX_KEYS && strlen(name) < sizeof(key->name), "room for a key");
 	key = &g->keys[g->n_keys];
 	memcpy(key->name, name, strlen(name) + 1);
-	key->key = make_key(name);
+	make_key(name, key);
 	g->n_keys++;
 	return key->key;
+}
+
+void
+generator_sign(struct generator *g, const struct upt_private_key *key, const char *method,
+	struct upt_span message, struct upt_buf *sig)
+{
+	struct named_key *named = g->keys;
+	struct upt_err err = {0};
+
+	while (named->key != key)
+		named++;
+	dice_seed(message);
+	if (named->rsa != NULL && method != NULL && strcasecmp(method, "rsassa-pss-sha512") == 0)
+		rsa_sign_sha512(named->rsa, message, sig);
+	else
+		must_code(upt_private_key_sign(key, message, sig, &err), &err);
 }

@@ -17,6 +17,7 @@ generator_new(const char *dir, char *const *only, int n_only)
 	must(g->dir != NULL, "memory");
 	g->only = only;
 	g->n_only = n_only;
+	dice_begin();
 	must(mkdir(dir, 0777) == 0, "the folder of the corpus must not be there yet");
 	return g;
 }
@@ -24,8 +25,10 @@ generator_new(const char *dir, char *const *only, int n_only)
 void
 generator_free(struct generator **g)
 {
-	for (size_t i = 0; i < (*g)->n_keys; i++)
+	for (size_t i = 0; i < (*g)->n_keys; i++) {
 		upt_private_key_free(&(*g)->keys[i].key);
+		rsa_free((*g)->keys[i].rsa);
+	}
 	free((*g)->dir);
 	free(*g);
 	*g = NULL;
@@ -103,7 +106,7 @@ write_doc(struct scene *s, const struct repo *r, size_t i)
 	} else {
 		if (i >= 4 && r->in_folder && !r->consistent)
 			append(&path, "delegations/", 12);
-		if (r->consistent && i != 1 && !d->unlisted)
+		if (r->consistent && i != 1 && !d->unlisted && !r->targets_only)
 			must_code(upt_buf_printf(&path, NULL, "%llu.",
 					  (unsigned long long)d->version),
 				NULL);
@@ -250,7 +253,6 @@ publish_case(struct scene *s)
 {
 	char *text;
 
-	cJSON_AddBoolToObject(s->json, "randomised", s->randomised);
 	text = cJSON_Print(s->json);
 	must(text != NULL, "memory");
 	generator_write(s->gen, s->name, "case.json", upt_span_str(text));

@@ -100,7 +100,6 @@ struct scene {
 	struct generator *gen;
 	char name[128];
 	bool ota;
-	bool randomised;
 	int64_t now;
 	struct repo repos[3]; /* by enum upt_repo; [0] is not used */
 	size_t n_images;
@@ -195,12 +194,11 @@ void pad(struct upt_buf *text, size_t len);
 struct generator *generator_new(const char *dir, char *const *only, int n_only);
 void generator_free(struct generator **g);
 size_t generator_count(const struct generator *g);
-/* Keys by name, for the whole corpus: "director/root-1". p256-*, p384-* and rsa-* are of these types,
- * all others ed25519. Signatures of the former are never the same twice. */
+/* Keys by name, for the whole corpus: "director/root-1". p256-*, p384-* and rsa-BITS-* are of these
+ * types, all others ed25519. */
 const struct upt_private_key *generator_key(struct generator *g, const char *name);
 void generator_write(
 	struct generator *g, const char *case_name, const char *path, struct upt_span bytes);
-bool key_is_randomised(const char *name);
 /* Ends the process unless ok. */
 void must(bool ok, const char *what);
 void must_code(enum upt_code code, const struct upt_err *err);

@@ -17,7 +17,6 @@ pick_keys(struct scene *s, const struct repo *r, const char *names, const struct
 		snprintf(full, sizeof(full), "%s%s%.*s",
 			memchr(names, '/', len) == NULL ? upt_repo_name(r->id) : "",
 			memchr(names, '/', len) == NULL ? "/" : "", (int)len, names);
-		s->randomised = s->randomised || key_is_randomised(full);
 		out[n++] = generator_key(s->gen, full);
 		names += len + (names[len] == ' ');
 	}
@@ -53,13 +52,13 @@ message_of(const struct doc *d, struct upt_buf *out)
 }
 
 static void
-add_signature(struct doc *d, const struct upt_private_key *key, struct upt_span message)
+add_signature(struct generator *g, struct doc *d, const struct upt_private_key *key, struct upt_span message)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf sig = {0}, text = {0};
 	char id[65], hex[2 * UPT_SIGNATURE_MAX_BYTES + 1];
 	cJSON *entry = cJSON_CreateObject();
 
-	must_code(upt_private_key_sign(key, message, &sig, NULL), NULL);
+	generator_sign(g, key, d->signing.method, message, &sig);
 	upt_private_key_id(key, id);
 	cJSON_AddStringToObject(entry, "keyid", id);
 	if (!d->signing.no_method)
@@ -88,7 +87,7 @@ doc_sign(struct scene *s, struct repo *r, struct doc *d, const char *role_keys)
 	message_of(d, &message);
 	d->signatures = cJSON_CreateArray();
 	for (size_t i = 0; i < n; i++)
-		add_signature(d, keys[i], upt_buf_span(&message));
+		add_signature(s->gen, d, keys[i], upt_buf_span(&message));
 }
 
 void
