@@ -74,6 +74,11 @@ ENTRY_FAULT(zero_counter, set_both(s, "custom/releaseCounter", "0"))
 ENTRY_FAULT(no_counter, drop(entry(s, DIRECTOR), "custom/releaseCounter");
 	    drop(entry(s, IMAGE), "custom/releaseCounter"))
 
+ENTRY_FAULT(text_counter, set(entry(s, IMAGE), "custom/releaseCounter", str("1")))
+ENTRY_FAULT(text_hardware, set(entry(s, IMAGE), "custom/hardwareIds", str(HARDWARE)))
+ENTRY_FAULT(text_must_match, set(entry(s, IMAGE), "custom/mustMatch", str("x")))
+ENTRY_FAULT(number_uri, set(entry(s, IMAGE), "custom/uri", num(1)))
+
 /* ---- the bytes ---- */
 
 ENTRY_FAULT(flipped_bit, app(s)->served.data[3] ^= 1)
@@ -136,6 +141,14 @@ static const struct {
 		UPT_E_WRONG_HARDWARE, AT_TARGET, empty_hardware},
 	{"target-prefix-of-hardware", "The beginning of a hardware id is not the hardware id.", "3.10",
 		UPT_E_WRONG_HARDWARE, AT_TARGET, prefix_of_hardware},
+	{"target-counter-is-text", "A release counter of the Image repository in quotes is refused.", "3.12",
+		UPT_E_MALFORMED, AT_TARGET, text_counter},
+	{"target-hardware-is-text", "Hardware ids of the Image repository are a list.", "3.10", UPT_E_MALFORMED,
+		AT_TARGET, text_hardware},
+	{"target-must-match-is-text", "A section of the Image repository that must match is an object.", "0.8",
+		UPT_E_MALFORMED, AT_TARGET, text_must_match},
+	{"target-uri-is-number", "An URI of the Image repository that is no text is refused.", "3.6",
+		UPT_E_MALFORMED, AT_TARGET, number_uri},
 	{"image-flipped-bit", "One wrong bit in an image is refused.", "3.14", UPT_E_IMAGE_HASH, AT_IMAGE,
 		flipped_bit},
 	{"image-shorter", "An image that lacks its last byte is refused.", "3.15", UPT_E_IMAGE_HASH, AT_IMAGE,

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What ctest runs beside the runner itself. Usage: check.sh make|same|wrong GENERATE RUN CORPUS
+# What ctest runs beside the runner itself. Usage: check.sh make|same|wrong|uncovered GENERATE RUN CORPUS
 #   make   generates CORPUS, unless it is newer than its generator
 #   same   generating again gives the same bytes, RSA and ECDSA signatures among them
 #   wrong  the runner fails for a case whose expectation was changed, in every field that it compares
+#   uncovered cover.sh fails for a table, a list and cases that do not agree
 set -euo pipefail
 what=$1 generate=$2 run=$3 corpus=$4
 # Many small files: in memory where there is room.
@@ -65,6 +66,43 @@ wrong() {
 	mkdir "$dir/none"
 	"$run" "$dir/none" >/dev/null || rc=$?
 	[ "$rc" -eq 1 ]
+}
+
+# finds WORDS FOLDER [SED-EXPRESSION FILE]: cover.sh fails, and says so.
+finds() {
+	local words=$1 folder=$2 file=${4:-} out rc=0
+	cp "$here/coverage.txt" "$here/README.md" "$dir"
+	if [ -n "$file" ]; then
+		sed -i "$3" "$dir/$file"
+		! cmp -s "$here/$file" "$dir/$file" || { echo "$3 changed nothing"; exit 1; }
+	fi
+	out=$(COVERAGE_TABLE=$dir/coverage.txt COVERAGE_README=$dir/README.md "$here/cover.sh" "$folder") || rc=$?
+	if [ "$rc" -ne 1 ] || ! grep -qF -- "$words" <<<"$out"; then
+		printf '%s: exit %s\n%s\n' "$words" "$rc" "$out"
+		exit 1
+	fi
+}
+
+uncovered() {
+	local here
+	here=$(cd "$(dirname "$0")" && pwd)
+	# Only what cover.sh reads.
+	mkdir "$dir/corpus"
+	(cd "$corpus" && cp --parents */case.json "$dir/corpus")
+	finds 'root-version-gap at image/timestamp is not covered' "$dir/corpus" \
+		'/^root-version-gap/s/+    c         c        c       c /+    +         c        c       c /' coverage.txt
+	finds 'expired at director/root is covered, and coverage.txt says that it cannot be' "$dir/corpus" \
+		'/^expired/s/+/b/' coverage.txt
+	finds 'wrong-vehicle: 0 lines in coverage.txt' "$dir/corpus" '/^wrong-vehicle/d' coverage.txt
+	finds 'unknown-ecu: 2 lines in coverage.txt' "$dir/corpus" 's/^never io /never unknown-ecu /' coverage.txt
+	finds 'no reason z' "$dir/corpus" '/^wrong-hardware/s/e/z/5' coverage.txt
+	finds 'reason c is not used' "$dir/corpus" '/^root-version-gap/s/ c/ b/g' coverage.txt
+	finds 'image-root-provisioned-by-thief refuses and accepts nothing' "$dir/corpus" '/provisioned-by-thief/d' coverage.txt
+	finds 'no case keys-none' "$dir/corpus" 's/`plain-names`/`plain-names` `keys-none`/' README.md
+	finds 'README.md does not list the case plain-names' "$dir/corpus" 's/ `plain-names`//' README.md
+	rm -r "$dir/corpus/director-timestamp-missing"
+	finds 'missing-metadata at director/timestamp is not covered' "$dir/corpus"
+	finds 'no case director-timestamp-missing' "$dir/corpus"
 }
 
 "$what"

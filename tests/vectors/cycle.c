@@ -121,12 +121,12 @@ take_image(struct vehicle *v, const struct upt_image *image, bool consistent, st
 
 /* ---- targets ---- */
 
-/* Of a search, what no document's content is to blame for: a document with too many delegations is
- * refused while it is read, and then not kept. */
+/* Of a search, what is about one target: too many delegations and a malformed entry may also be what a
+ * document is refused for while it is read, and then it is not kept. */
 static bool
 is_about_the_target(enum upt_code code, const struct store *store)
 {
-	if (code != UPT_E_DELEGATION)
+	if (code != UPT_E_DELEGATION && code != UPT_E_MALFORMED)
 		return code == UPT_E_UNKNOWN_TARGET;
 	return store_keeps_asked(store);
 }

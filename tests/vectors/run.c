@@ -1,11 +1,15 @@
 /*
  * vectors-run CORPUS [NAME...]: runs every case of the corpus, or the named ones, against this
- * project's verifier. One line for each difference, a last line "N passed, N failed"; exit 1 when a
- * case failed or there is none.
+ * project's verifier. One line for each difference, the processor's time, a last line "N passed, N
+ * failed"; exit 1 when a case failed, there is none, or it took too long.
  */
 #include <dirent.h>
 #include <stdio.h>
+#include <time.h>
 #include "runner.h"
+
+/* Of the whole corpus with sanitizers. The processor's time, which other work on it does not lengthen. */
+#define MAX_SECONDS 60
 
 static int
 is_case(const struct dirent *entry)
@@ -37,6 +41,18 @@ run_all(const char *corpus, const char *scratch, unsigned counts[static 2])
 	return true;
 }
 
+static bool
+is_in_time(void)
+{
+	struct timespec used;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0)
+		return false;
+	printf("%lld.%lld seconds of the processor, %d are allowed\n", (long long)used.tv_sec,
+		(long long)used.tv_nsec / 100000000, MAX_SECONDS);
+	return used.tv_sec < MAX_SECONDS;
+}
+
 static void
 remove_scratch(const char *scratch)
 {
@@ -56,7 +72,7 @@ main(int argc, char **argv)
 	char in_memory[] = "/dev/shm/vectors-run-XXXXXX", on_disk[] = "/tmp/vectors-run-XXXXXX";
 	char *scratch = shm ? in_memory : on_disk;
 	unsigned counts[2] = {0, 0};
-	bool ran = true;
+	bool ran = true, in_time;
 
 	if (argc < 2) {
 		fputs("usage: vectors-run CORPUS [NAME...]\n", stderr);
@@ -71,6 +87,7 @@ main(int argc, char **argv)
 	for (int i = 2; i < argc; i++)
 		count(judge_case(argv[1], argv[i], scratch), counts);
 	remove_scratch(scratch);
+	in_time = is_in_time();
 	printf("%u passed, %u failed\n", counts[0], counts[1]);
-	return ran && counts[0] > 0 && counts[1] == 0 ? 0 : 1;
+	return ran && in_time && counts[0] > 0 && counts[1] == 0 ? 0 : 1;
 }
