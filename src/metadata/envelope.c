@@ -176,17 +176,37 @@ choose_method(const struct upt_key *key, const struct upt_signature *sig, struct
 	return true;
 }
 
+/*
+ * The forms that the text stands in already come first: who serves a canonical text most likely
+ * signed just that. A root with PEM keys differs in each form by its line breaks; tried in another
+ * order, each of its signatures would cost a copy of the text and a verification in vain.
+ */
+static void
+order_forms(const struct upt_json_facts *payload, enum upt_json_form order[static UPT_JSON_N_FORMS])
+{
+	size_t n = 0;
+
+	for (int in_place = 1; in_place >= 0; in_place--) {
+		for (int form = 0; form < UPT_JSON_N_FORMS; form++) {
+			if ((int)(payload->in_place >> form & 1u) == in_place)
+				order[n++] = (enum upt_json_form)form;
+		}
+	}
+}
+
 /* Sets *valid; a code other than UPT_OK means "cannot tell" and ends the check. */
 static enum upt_code
 verify_forms(const struct upt_public_key *key, struct upt_span method, struct upt_span value,
 	struct signed_forms *forms, bool *valid, struct upt_err *err)
 {
+	enum upt_json_form order[UPT_JSON_N_FORMS];
 	struct upt_span message;
 	enum upt_code code;
 
 	*valid = false;
-	for (int form = 0; form < UPT_JSON_N_FORMS; form++) {
-		UPT_TRY(signed_forms_get(forms, (enum upt_json_form)form, &message, err));
+	order_forms(forms->payload, order);
+	for (int i = 0; i < UPT_JSON_N_FORMS; i++) {
+		UPT_TRY(signed_forms_get(forms, order[i], &message, err));
 		code = upt_public_key_verify(key, method, message, value, err);
 		if (code == UPT_OK) {
 			*valid = true;

@@ -11,6 +11,22 @@
 
 #define MAX_SECONDS 8 /* some tenths with sanitizers; minutes for what these replaced */
 
+/* Wrapped functions have no argument to carry it. */
+static unsigned n_verified;
+
+enum upt_code __real_upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
+	struct upt_span message, struct upt_span signature, struct upt_err *err);
+enum upt_code __wrap_upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
+	struct upt_span message, struct upt_span signature, struct upt_err *err);
+
+enum upt_code
+__wrap_upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
+	struct upt_span message, struct upt_span signature, struct upt_err *err)
+{
+	n_verified++;
+	return __real_upt_public_key_verify(key, method, message, signature, err);
+}
+
 static double
 seconds_since(clock_t begin)
 {
@@ -116,6 +132,35 @@ largest_roots_are_compared_without_a_cube(void **state)
 	assert_true(seconds_since(begin) < MAX_SECONDS);
 }
 
+static void
+use_p256(struct world *w, enum key key)
+{
+	upt_private_key_free(&w->keys[key]);
+	assert_code(
+		upt_private_key_generate("ecdsa-sha2-nistp256", 0, &w->keys[key], NULL), UPT_OK);
+}
+
+/* PEM has line breaks, which the three canonical forms spell differently. */
+static void
+canonical_text_with_pem_keys_is_verified_once_a_signature(void **state)
+{
+	struct world *w = *state;
+
+	use_p256(w, ROOT);
+	use_p256(w, ROOT2);
+	world_reset(w);
+	n_verified = 0;
+	accepts(w, PIN, plain_root(w, 1), K(ROOT));
+	assert_int_equal(n_verified, 1);
+	/* by the old keys and by its own: the signature of ROOT is asked about twice */
+	n_verified = 0;
+	accepts(w, NEXT_ROOT,
+		plan_root(w, &(struct root_plan){2, K(ROOT) | K(ROOT2), K(TIME), K(SNAP), K(TARG),
+				     2, false}),
+		K(ROOT) | K(ROOT2));
+	assert_int_equal(n_verified, 3);
+}
+
 int
 main(void)
 {
@@ -123,6 +168,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(largest_snapshots_are_compared_in_order),
 		T(largest_roots_are_compared_without_a_cube),
+		T(canonical_text_with_pem_keys_is_verified_once_a_signature),
 	};
 	return cmocka_run_group_tests_name("cost", tests, NULL, NULL);
 }
