@@ -63,6 +63,9 @@ struct upt_public_key;
 UPT_NODISCARD enum upt_code upt_public_key_parse(struct upt_span keytype,
 	struct upt_span public_text, struct upt_public_key **out, struct upt_err *err);
 void upt_public_key_free(struct upt_public_key **key);
+/* The same key once more without parsing it again; freed for itself. UPT_E_NO_MEMORY. */
+UPT_NODISCARD enum upt_code upt_public_key_share(
+	const struct upt_public_key *key, struct upt_public_key **out, struct upt_err *err);
 /* SHA-256 of the SPKI DER: equal exactly for equal key values, however they were spelt. */
 const uint8_t *upt_public_key_fingerprint(const struct upt_public_key *key); /* 32 bytes */
 /* "ed25519", "rsa" or "ecdsa". */

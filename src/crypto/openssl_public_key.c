@@ -98,6 +98,25 @@ upt_public_key_free(struct upt_public_key **key)
 	*key = NULL;
 }
 
+enum upt_code
+upt_public_key_share(
+	const struct upt_public_key *key, struct upt_public_key **out, struct upt_err *err)
+{
+	struct upt_public_key *shared = calloc(1, sizeof(*shared));
+
+	*out = NULL;
+	if (shared == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a public key");
+	/* Counts its holders; nobody changes a key once it is parsed. */
+	if (EVP_PKEY_up_ref(key->key.pkey) != 1) {
+		free(shared);
+		return upt_fail(err, UPT_E_INTERNAL, "cannot share a public key");
+	}
+	shared->key = key->key;
+	*out = shared;
+	return UPT_OK;
+}
+
 const uint8_t *
 upt_public_key_fingerprint(const struct upt_public_key *key)
 {

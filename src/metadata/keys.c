@@ -3,9 +3,9 @@
 #include "metadata/limits.h"
 
 /*
- * Asks twice before it calls a key unusable: OpenSSL reports some failed allocations as a broken key,
- * and a key that is lost that way looks like a rotation, after which the client forgets what protects
- * it from rollback (6.7).
+ * Asks twice before it calls a key unusable: OpenSSL reports some failed allocations as a broken
+ * key, and a key that is lost that way looks like a rotation, after which the client forgets what
+ * protects it from rollback (6.7).
  */
 static enum upt_code
 parse_value(struct upt_span keytype, struct upt_span text, struct upt_public_key **out,
@@ -18,19 +18,31 @@ parse_value(struct upt_span keytype, struct upt_span text, struct upt_public_key
 	return code;
 }
 
+/* The value of the key that known lists in the same words, else a new one. */
 static enum upt_code
-parse_key(
-	struct upt_json_iter *it, struct upt_arena *arena, struct upt_key *out, struct upt_err *err)
+get_value(const struct upt_keyring *known, struct upt_key *key, struct upt_err *err)
 {
-	struct upt_span keytype = {0}, public_text = {0}, raw;
+	const struct upt_key *same = known != NULL ? upt_keyring_find(known, key->id) : NULL;
+
+	if (same != NULL && same->key != NULL && upt_span_equal(same->keytype, key->keytype) &&
+		upt_span_equal(same->text, key->text))
+		return upt_public_key_share(same->key, &key->key, err);
+	return parse_value(key->keytype, key->text, &key->key, err);
+}
+
+static enum upt_code
+parse_key(struct upt_json_iter *it, struct upt_arena *arena, const struct upt_keyring *known,
+	struct upt_key *out, struct upt_err *err)
+{
 	struct upt_json_iter members = upt_json_enter(it), keyval;
+	struct upt_span raw;
 	enum upt_code code;
 
 	if (it->type != UPT_JSON_OBJECT)
 		return upt_fail(err, UPT_E_MALFORMED, "key %s is no object", out->id);
 	while (upt_json_next(&members)) {
 		if (upt_json_key_is(&members, "keytype") && upt_json_raw_string(&members, &raw)) {
-			UPT_TRY(upt_json_decode(arena, raw, &keytype, err));
+			UPT_TRY(upt_json_decode(arena, raw, &out->keytype, err));
 		} else if (upt_json_key_is(&members, "scheme") &&
 			   upt_json_raw_string(&members, &raw)) {
 			UPT_TRY(upt_json_decode(arena, raw, &out->scheme, err));
@@ -39,11 +51,11 @@ parse_key(
 			while (upt_json_next(&keyval)) {
 				if (upt_json_key_is(&keyval, "public") &&
 					upt_json_raw_string(&keyval, &raw))
-					UPT_TRY(upt_json_decode(arena, raw, &public_text, err));
+					UPT_TRY(upt_json_decode(arena, raw, &out->text, err));
 			}
 		}
 	}
-	code = parse_value(keytype, public_text, &out->key, err);
+	code = get_value(known, out, err);
 	/* Fifteen years of service will bring key types this build has never heard of; such a key
 	 * is listed and never counts, beside enough known ones the document still verifies. */
 	return code == UPT_E_NO_MEMORY || code == UPT_E_INTERNAL ? code : UPT_OK;
@@ -61,8 +73,8 @@ count_members(struct upt_json_iter it)
 }
 
 enum upt_code
-upt_keyring_parse(struct upt_json_iter *it, struct upt_arena *arena, struct upt_keyring *out,
-	struct upt_err *err)
+upt_keyring_parse(struct upt_json_iter *it, struct upt_arena *arena,
+	const struct upt_keyring *known, struct upt_keyring *out, struct upt_err *err)
 {
 	struct upt_json_iter members;
 	size_t n;
@@ -86,7 +98,7 @@ upt_keyring_parse(struct upt_json_iter *it, struct upt_arena *arena, struct upt_
 				members.key.len);
 		UPT_TRY(upt_json_decode_string(arena, members.key, &key->id, err));
 		out->n_keys++;
-		UPT_TRY(parse_key(&members, arena, key, err));
+		UPT_TRY(parse_key(&members, arena, known, key, err));
 	}
 	return UPT_OK;
 }

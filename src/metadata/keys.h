@@ -13,6 +13,7 @@
 
 struct upt_key {
 	const char *id;
+	struct upt_span keytype, text; /* what key was parsed from */
 	struct upt_span scheme; /* empty when the key names none */
 	struct upt_public_key *key; /* NULL: unknown type or unusable value; it never counts */
 };
@@ -31,9 +32,10 @@ struct upt_role_keys {
 /*
  * Reads a "keys" object. UPT_E_MALFORMED for a wrong shape or more than UPT_MAX_KEYS keys; a key of
  * an unknown type, or one that is no key, is kept unusable and never aborts the document (WIRE).
+ * A key that known (may be NULL) lists alike is shared with it: parsing costs more than verifying.
  */
 UPT_NODISCARD enum upt_code upt_keyring_parse(struct upt_json_iter *it, struct upt_arena *arena,
-	struct upt_keyring *out, struct upt_err *err);
+	const struct upt_keyring *known, struct upt_keyring *out, struct upt_err *err);
 void upt_keyring_clear(struct upt_keyring *keyring);
 const struct upt_key *upt_keyring_find(const struct upt_keyring *keyring, const char *id);
 

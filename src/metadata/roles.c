@@ -78,8 +78,8 @@ parse_payload(struct upt_metadata *m, struct upt_err *err)
 }
 
 enum upt_code
-upt_metadata_parse(enum upt_role role, const char *name, struct upt_buf *bytes,
-	struct upt_metadata **out, struct upt_err *err)
+upt_metadata_parse_next(enum upt_role role, const char *name, const struct upt_metadata *before,
+	struct upt_buf *bytes, struct upt_metadata **out, struct upt_err *err)
 {
 	upt_cleanup(upt_metadata_free) struct upt_metadata *m = calloc(1, sizeof(*m));
 	enum upt_code code;
@@ -88,6 +88,7 @@ upt_metadata_parse(enum upt_role role, const char *name, struct upt_buf *bytes,
 	if (m == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a document");
 	m->role = role;
+	m->before = before;
 	m->name = upt_arena_string(&m->arena, upt_span_str(name));
 	if (m->name == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a document");
@@ -99,9 +100,17 @@ upt_metadata_parse(enum upt_role role, const char *name, struct upt_buf *bytes,
 		upt_buf_move(bytes, &m->bytes);
 		return code;
 	}
+	m->before = NULL;
 	*out = m;
 	m = NULL;
 	return UPT_OK;
+}
+
+enum upt_code
+upt_metadata_parse(enum upt_role role, const char *name, struct upt_buf *bytes,
+	struct upt_metadata **out, struct upt_err *err)
+{
+	return upt_metadata_parse_next(role, name, NULL, bytes, out, err);
 }
 
 void

@@ -81,6 +81,7 @@ struct upt_metadata {
 	const char *name; /* "root", "timestamp", "snapshot", "targets" or the delegated role's */
 	uint64_t version;
 	int64_t expires;
+	const struct upt_metadata *before; /* while it is parsed; NULL else */
 	struct upt_buf bytes;
 	struct upt_arena arena;
 	struct upt_envelope envelope;
@@ -97,6 +98,11 @@ struct upt_metadata {
  * UPT_E_NO_MEMORY. name is copied.
  */
 UPT_NODISCARD enum upt_code upt_metadata_parse(enum upt_role role, const char *name,
+	struct upt_buf *bytes, struct upt_metadata **out, struct upt_err *err);
+/* The same for what follows before (may be NULL), a document of that role: keys that both list
+ * alike are shared. Either may be freed first. */
+UPT_NODISCARD enum upt_code
+upt_metadata_parse_next(enum upt_role role, const char *name, const struct upt_metadata *before,
 	struct upt_buf *bytes, struct upt_metadata **out, struct upt_err *err);
 void upt_metadata_free(struct upt_metadata **metadata);
 

@@ -37,7 +37,8 @@ enum upt_code
 upt_root_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
 {
 	if (upt_json_key_is(it, "keys"))
-		return upt_keyring_parse(it, &m->arena, &m->root.keyring, err);
+		return upt_keyring_parse(it, &m->arena,
+			m->before != NULL ? &m->before->root.keyring : NULL, &m->root.keyring, err);
 	if (upt_json_key_is(it, "roles"))
 		return parse_roles(it, m, err);
 	if (upt_json_key_is(it, "consistent_snapshot")) {

@@ -222,7 +222,9 @@ parse_delegations(struct upt_json_iter *it, struct upt_metadata *m, struct upt_e
 	while (upt_json_next(&members)) {
 		n_members++;
 		if (upt_json_key_is(&members, "keys"))
-			UPT_TRY(upt_keyring_parse(&members, &m->arena, &m->targets.keyring, err));
+			UPT_TRY(upt_keyring_parse(&members, &m->arena,
+				m->before != NULL ? &m->before->targets.keyring : NULL,
+				&m->targets.keyring, err));
 		else if (upt_json_key_is(&members, "roles"))
 			UPT_TRY(parse_delegation_list(&members, m, err));
 	}

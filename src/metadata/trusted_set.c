@@ -109,6 +109,7 @@ upt_trusted_parse(const struct upt_trusted_set *set, enum upt_role role, const c
 	/* No delegated role can be called "targets": upt_metadata_parse refuses such a delegation.
 	 */
 	bool delegated = role == UPT_ROLE_TARGETS && strcmp(name, "targets") != 0;
+	const struct upt_metadata *before = delegated ? NULL : set->roles[role].doc;
 	size_t limit = upt_trusted_limit(set, role, delegated);
 	enum upt_code code;
 
@@ -117,7 +118,7 @@ upt_trusted_parse(const struct upt_trusted_set *set, enum upt_role role, const c
 		code = upt_fail(err, UPT_E_TOO_LARGE, "%zu bytes, more than the %zu allowed",
 			bytes->len, limit);
 	else
-		code = upt_metadata_parse(role, name, bytes, doc, err);
+		code = upt_metadata_parse_next(role, name, before, bytes, doc, err);
 	return code == UPT_OK ? UPT_OK : refuse(set, code, name, err);
 }
 

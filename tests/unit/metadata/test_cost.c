@@ -11,13 +11,25 @@
 
 #define MAX_SECONDS 8 /* some tenths with sanitizers; minutes for what these replaced */
 
-/* Wrapped functions have no argument to carry it. */
-static unsigned n_verified;
+/* Wrapped functions have no argument to carry these. */
+static unsigned n_parsed, n_verified;
 
+enum upt_code __real_upt_public_key_parse(struct upt_span keytype, struct upt_span text,
+	struct upt_public_key **out, struct upt_err *err);
+enum upt_code __wrap_upt_public_key_parse(struct upt_span keytype, struct upt_span text,
+	struct upt_public_key **out, struct upt_err *err);
 enum upt_code __real_upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
 	struct upt_span message, struct upt_span signature, struct upt_err *err);
 enum upt_code __wrap_upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
 	struct upt_span message, struct upt_span signature, struct upt_err *err);
+
+enum upt_code
+__wrap_upt_public_key_parse(struct upt_span keytype, struct upt_span text,
+	struct upt_public_key **out, struct upt_err *err)
+{
+	n_parsed++;
+	return __real_upt_public_key_parse(keytype, text, out, err);
+}
 
 enum upt_code
 __wrap_upt_public_key_verify(const struct upt_public_key *key, struct upt_span method,
@@ -161,6 +173,42 @@ canonical_text_with_pem_keys_is_verified_once_a_signature(void **state)
 	assert_int_equal(n_verified, 3);
 }
 
+static cJSON *
+root_with_key_of(struct world *w, uint64_t version, enum key other)
+{
+	return plan_root(w, &(struct root_plan){version, K(ROOT) | K(other), K(TIME), K(SNAP),
+				    K(TARG), 1, false});
+}
+
+static void
+root_step_parses_only_the_keys_that_are_new(void **state)
+{
+	struct world *w = *state;
+	char id[65], path[100];
+	cJSON *root;
+
+	world_reset(w);
+	n_parsed = 0;
+	accepts(w, PIN, root_with_key_of(w, 1, ROOT2), K(ROOT));
+	assert_int_equal(n_parsed, 5);
+	n_parsed = 0;
+	accepts(w, NEXT_ROOT, root_with_key_of(w, 2, ROOT3), K(ROOT));
+	assert_int_equal(n_parsed, 1);
+	/* known keys outlive the root that brought them */
+	n_parsed = 0;
+	accepts(w, NEXT_ROOT, root_with_key_of(w, 3, ROOT3), K(ROOT3));
+	assert_int_equal(n_parsed, 0);
+	/* another key under a known id is another key: the old one's signature no longer counts */
+	root = root_with_key_of(w, 4, ROOT3);
+	upt_private_key_id(w->keys[ROOT3], id);
+	snprintf(path, sizeof(path), "keys/%s", id);
+	set_member(root, path, upt_author_key(w->keys[THIEF]));
+	n_parsed = 0;
+	refuses(w, NEXT_ROOT, root, K(ROOT3), UPT_E_THRESHOLD);
+	assert_int_equal(n_parsed, 1);
+	accepts(w, NEXT_ROOT, root_with_key_of(w, 4, ROOT3), K(ROOT3));
+}
+
 int
 main(void)
 {
@@ -169,6 +217,7 @@ main(void)
 		T(largest_snapshots_are_compared_in_order),
 		T(largest_roots_are_compared_without_a_cube),
 		T(canonical_text_with_pem_keys_is_verified_once_a_signature),
+		T(root_step_parses_only_the_keys_that_are_new),
 	};
 	return cmocka_run_group_tests_name("cost", tests, NULL, NULL);
 }
