@@ -33,6 +33,14 @@ UPT_NODISCARD enum upt_code
 upt_openssl_key_adopt(struct upt_openssl_key *key, EVP_PKEY *pkey, struct upt_err *err);
 void upt_openssl_key_clear(struct upt_openssl_key *key);
 
+/* A key object from SPKI DER, not yet checked by our rules; *out is NULL on failure. UPT_E_MALFORMED,
+ * UPT_E_UNSUPPORTED for another algorithm or curve than ours, UPT_E_NO_MEMORY. */
+UPT_NODISCARD enum upt_code
+upt_openssl_spki_read(struct upt_span der, EVP_PKEY **out, struct upt_err *err);
+/* The one SPKI DER of the key's value; der replaced. */
+UPT_NODISCARD enum upt_code upt_openssl_spki_write(
+	const struct upt_openssl_key *key, struct upt_buf *der, struct upt_err *err);
+
 /* upt_public_key_verify on the embedded key. */
 UPT_NODISCARD enum upt_code
 upt_openssl_key_verify(const struct upt_openssl_key *key, struct upt_span method,

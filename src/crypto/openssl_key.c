@@ -5,7 +5,6 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 static void
@@ -75,11 +74,13 @@ check_ec(EVP_PKEY *pkey, struct upt_err *err)
 		    pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) != 1 ||
 		is_explicit != 0)
 		return upt_openssl_fail(err, UPT_E_UNSUPPORTED, "curve given by its parameters");
-	/* The point at infinity parses; under it anybody can make signatures that verify. */
+	/* The point at infinity parses; under it anybody can make signatures that verify. The quick
+	 * check says that the point is none such and on the curve; these curves have a prime order,
+	 * so that it is a key then. The other one costs a verification more. */
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
 	if (ctx == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a key check");
-	if (EVP_PKEY_public_check(ctx) != 1)
+	if (EVP_PKEY_public_check_quick(ctx) != 1)
 		return upt_openssl_fail(err, UPT_E_MALFORMED, "EC key is no point of its curve");
 	/* One key, one spelling: its fingerprint must not depend on the point's compression. */
 	if (EVP_PKEY_set_utf8_string_param(pkey, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
@@ -109,15 +110,12 @@ check_rules(struct upt_openssl_key *key, struct upt_err *err)
 static enum upt_code
 set_fingerprint(struct upt_openssl_key *key, struct upt_err *err)
 {
-	unsigned char *der = NULL;
+	upt_cleanup(upt_buf_clear) struct upt_buf der = {0};
 	struct upt_digest digest;
-	enum upt_code code;
-	int len = i2d_PUBKEY(key->pkey, &der);
+	enum upt_code code = upt_openssl_spki_write(key, &der, err);
 
-	if (len <= 0)
-		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot encode a public key");
-	code = upt_hash_span(UPT_HASH_SHA256, upt_span(der, (size_t)len), &digest, err);
-	OPENSSL_free(der);
+	if (code == UPT_OK)
+		code = upt_hash_span(UPT_HASH_SHA256, upt_buf_span(&der), &digest, err);
 	if (code == UPT_OK)
 		memcpy(key->fingerprint, digest.bytes, sizeof(key->fingerprint));
 	return code;

@@ -1,10 +1,7 @@
 #include "crypto/openssl.h"
 
-#include <assert.h>
-#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 
 struct upt_public_key {
 	struct upt_openssl_key key;
@@ -27,22 +24,9 @@ static enum upt_code
 parse_spki(struct upt_span text, EVP_PKEY **out, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf der = {0};
-	upt_cleanup(upt_openssl_pkey_cleanup) EVP_PKEY *pkey = NULL;
-	const unsigned char *pos;
 
 	UPT_TRY(upt_spki_decode(text, &der, err));
-	assert(der.len <= LONG_MAX);
-	pos = der.data;
-	pkey = d2i_PUBKEY_ex(NULL, &pos, (long)der.len, NULL, NULL);
-	if (pkey == NULL)
-		return upt_openssl_fail(
-			err, UPT_E_MALFORMED, "no public key in %zu bytes of DER", der.len);
-	if (pos != der.data + der.len)
-		return upt_fail(err, UPT_E_MALFORMED, "%zu bytes behind a public key's DER",
-			(size_t)(der.data + der.len - pos));
-	*out = pkey;
-	pkey = NULL;
-	return UPT_OK;
+	return upt_openssl_spki_read(upt_buf_span(&der), out, err);
 }
 
 /* Parses, and refuses a key whose content is of another kind than keytype says. */

@@ -486,6 +486,59 @@ points_off_the_curve_are_malformed(void **state)
 		UPT_E_MALFORMED);
 }
 
+/* Adds one byte to the end of an SPKI's key and to the two or three lengths around it. */
+static void
+append_byte(char *hex, const size_t *lengths, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char digits[] = {hex[2 * lengths[i]], hex[2 * lengths[i] + 1], '\0'};
+		unsigned long len = strtoul(digits, NULL, 16);
+
+		snprintf(digits, sizeof(digits), "%02x", (unsigned)(len + 1) & 0xff);
+		memcpy(hex + 2 * lengths[i], digits, 2);
+	}
+	memcpy(hex + strlen(hex), "00", 3);
+}
+
+/* Else one key would have as many spellings as anybody likes. */
+static void
+bytes_behind_a_key_inside_its_spki_are_malformed(void **state)
+{
+	static const size_t rsa_lengths[] = {3, 22}, ec_lengths[] = {1, 24};
+	struct {
+		const char *keytype;
+		char *hex;
+		const size_t *lengths;
+	} cases[] = {{"rsa", spki_hex(rsa), rsa_lengths}, {"ecdsa", spki_hex(p256), ec_lengths}};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct upt_public_key *key;
+		char *longer = calloc(1, strlen(cases[i].hex) + 3);
+
+		memcpy(longer, cases[i].hex, strlen(cases[i].hex));
+		assert_int_equal(parse(cases[i].keytype, longer, &key), UPT_OK);
+		upt_public_key_free(&key);
+		append_byte(longer, cases[i].lengths, 2);
+		assert_int_equal(parse(cases[i].keytype, longer, &key), UPT_E_MALFORMED);
+		free(longer);
+		free(cases[i].hex);
+	}
+}
+
+static void
+other_algorithms_in_an_spki_are_unsupported(void **state)
+{
+	struct upt_public_key *key;
+
+	(void)state;
+	/* X25519, Ed448 */
+	assert_int_equal(
+		parse("rsa", "302a300506032b656e032100" RFC8032_KEY2, &key), UPT_E_UNSUPPORTED);
+	assert_int_equal(
+		parse("ecdsa", "302a300506032b6571032100" RFC8032_KEY2, &key), UPT_E_UNSUPPORTED);
+}
+
 /* ---- key text ---- */
 
 static void
@@ -739,6 +792,8 @@ main(void)
 		cmocka_unit_test(other_curves_are_unsupported),
 		cmocka_unit_test(curve_given_by_parameters_is_unsupported),
 		cmocka_unit_test(points_off_the_curve_are_malformed),
+		cmocka_unit_test(bytes_behind_a_key_inside_its_spki_are_malformed),
+		cmocka_unit_test(other_algorithms_in_an_spki_are_unsupported),
 		cmocka_unit_test(one_key_spelt_four_ways_has_one_fingerprint),
 		cmocka_unit_test(fingerprint_is_the_hash_of_the_spki),
 		cmocka_unit_test(pem_may_lack_its_last_line_break_or_have_crlf),
