@@ -25,6 +25,11 @@ upt_openssl_fail(struct upt_err *err, enum upt_code code, const char *fmt, ...) 
 /* "SHA2-256"...: the names that OpenSSL's providers know. */
 const char *upt_openssl_hash_name(enum upt_hash_alg alg);
 
+/* Modulus and exponent, owned by the caller, also on failure. UPT_E_UNSUPPORTED for a size outside our
+ * rules, UPT_E_NO_MEMORY, UPT_E_INTERNAL. */
+UPT_NODISCARD enum upt_code
+upt_openssl_rsa_numbers(const EVP_PKEY *pkey, BIGNUM **n, BIGNUM **e, struct upt_err *err);
+
 /*
  * Takes pkey over (freed on failure), finds its kind, refuses sizes, exponents and curves outside
  * our rules, and computes its fingerprint. UPT_E_UNSUPPORTED, UPT_E_MALFORMED, UPT_E_NO_MEMORY.

@@ -1,6 +1,7 @@
 /* The rules that public and private keys share: which keys we take, and what names them. */
 #include "crypto/openssl.h"
 
+#include <assert.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -19,25 +20,52 @@ pkey_ctx_cleanup(EVP_PKEY_CTX **ctx)
 	EVP_PKEY_CTX_free(*ctx);
 }
 
+/* A number of at most size bytes, or NULL. EVP_PKEY_get_bn_param fills 2048 bytes in constant time,
+ * whatever the number's size. */
+static BIGNUM *
+get_number(const EVP_PKEY *pkey, const char *name, size_t size)
+{
+	unsigned char bytes[UPT_RSA_MAX_BITS / 8];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_BN(name, bytes, size), OSSL_PARAM_construct_end()};
+	BIGNUM *number = NULL;
+
+	assert(size <= sizeof(bytes));
+	if (EVP_PKEY_get_params(pkey, params) != 1 || OSSL_PARAM_get_BN(&params[0], &number) != 1)
+		return NULL;
+	return number;
+}
+
+enum upt_code
+upt_openssl_rsa_numbers(const EVP_PKEY *pkey, BIGNUM **n, BIGNUM **e, struct upt_err *err)
+{
+	int bits = EVP_PKEY_get_bits(pkey);
+
+	if (bits < (int)UPT_RSA_MIN_BITS || bits > (int)UPT_RSA_MAX_BITS)
+		return upt_fail(err, UPT_E_UNSUPPORTED, "RSA key of %d bits, outside %u to %u",
+			bits, UPT_RSA_MIN_BITS, UPT_RSA_MAX_BITS);
+	*n = get_number(pkey, OSSL_PKEY_PARAM_RSA_N, ((size_t)bits + 7) / 8);
+	if (*n == NULL)
+		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot get an RSA key's modulus");
+	/* Large ones make a verification as dear as the sender likes. */
+	*e = get_number(pkey, OSSL_PKEY_PARAM_RSA_E, UPT_RSA_MAX_EXPONENT_BITS / 8);
+	if (*e == NULL)
+		return upt_openssl_fail(err, UPT_E_UNSUPPORTED,
+			"RSA key with an exponent of more than %d bits", UPT_RSA_MAX_EXPONENT_BITS);
+	return UPT_OK;
+}
+
 static enum upt_code
 check_rsa(const EVP_PKEY *pkey, struct upt_err *err)
 {
-	upt_cleanup(bn_cleanup) BIGNUM *n = NULL;
-	upt_cleanup(bn_cleanup) BIGNUM *e = NULL;
-	unsigned bits;
+	upt_cleanup(bn_cleanup) BIGNUM *n = NULL, *e = NULL;
 
-	if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) != 1 ||
-		EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
-		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot get an RSA key's numbers");
-	bits = (unsigned)BN_num_bits(n);
-	if (bits < UPT_RSA_MIN_BITS || bits > UPT_RSA_MAX_BITS)
-		return upt_fail(err, UPT_E_UNSUPPORTED, "RSA key of %u bits, outside %u to %u",
-			bits, UPT_RSA_MIN_BITS, UPT_RSA_MAX_BITS);
+	UPT_TRY(upt_openssl_rsa_numbers(pkey, &n, &e, err));
 	/* With e = 1 the message is its own signature; with an even number there is no RSA. */
 	if (!BN_is_odd(n) || !BN_is_odd(e) || BN_is_one(e))
 		return upt_fail(err, UPT_E_MALFORMED, "RSA key with an impossible number");
-	/* FIPS 186: above 2^16. Large ones make a verification as dear as the sender likes. */
-	if (BN_num_bits(e) < 17 || BN_num_bits(e) > UPT_RSA_MAX_EXPONENT_BITS)
+	/* FIPS 186: above 2^16. */
+	if (BN_num_bits(e) < 17)
 		return upt_fail(err, UPT_E_UNSUPPORTED,
 			"RSA key with an exponent of %d bits, outside 17 to %d", BN_num_bits(e),
 			UPT_RSA_MAX_EXPONENT_BITS);
@@ -92,19 +120,20 @@ check_ec(EVP_PKEY *pkey, struct upt_err *err)
 static enum upt_code
 check_rules(struct upt_openssl_key *key, struct upt_err *err)
 {
-	if (EVP_PKEY_is_a(key->pkey, "ED25519") == 1) {
+	switch (EVP_PKEY_get_id(key->pkey)) {
+	case EVP_PKEY_ED25519:
 		key->kind = UPT_KEY_ED25519;
 		return UPT_OK;
-	}
-	if (EVP_PKEY_is_a(key->pkey, "RSA") == 1) {
+	case EVP_PKEY_RSA:
 		key->kind = UPT_KEY_RSA;
 		return check_rsa(key->pkey, err);
-	}
-	if (EVP_PKEY_is_a(key->pkey, "EC") == 1) {
+	case EVP_PKEY_EC:
 		UPT_TRY(find_curve(key->pkey, &key->kind, err));
 		return check_ec(key->pkey, err);
+	default:
+		return upt_fail(
+			err, UPT_E_UNSUPPORTED, "key of another type than ed25519, RSA or ECDSA");
 	}
-	return upt_fail(err, UPT_E_UNSUPPORTED, "key of another type than ed25519, RSA or ECDSA");
 }
 
 static enum upt_code

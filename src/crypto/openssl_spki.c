@@ -182,10 +182,12 @@ write_rsa(const EVP_PKEY *pkey, unsigned char **out, int *len, struct upt_err *e
 	upt_cleanup(rsa_numbers_free) RSA_NUMBERS *numbers =
 		(RSA_NUMBERS *)ASN1_item_new(ASN1_ITEM_rptr(RSA_NUMBERS));
 
-	if (numbers == NULL ||
-		EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &numbers->n) != 1 ||
-		EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &numbers->e) != 1)
-		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot get an RSA key's numbers");
+	if (numbers == NULL)
+		return upt_openssl_fail(err, UPT_E_NO_MEMORY, "no memory for a key's numbers");
+	BN_free(numbers->n);
+	BN_free(numbers->e);
+	numbers->n = numbers->e = NULL;
+	UPT_TRY(upt_openssl_rsa_numbers(pkey, &numbers->n, &numbers->e, err));
 	*len = ASN1_item_i2d((ASN1_VALUE *)numbers, out, ASN1_ITEM_rptr(RSA_NUMBERS));
 	return *len > 0 ? UPT_OK : upt_openssl_fail(err, UPT_E_INTERNAL, "cannot encode a key");
 }

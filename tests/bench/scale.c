@@ -187,7 +187,9 @@ main(int argc, char **argv)
 	scene.director_fd = open_part(argv[2], "director");
 	scene.image = bench_feed(&scene.image_fd);
 	scene.director = bench_feed(&scene.director_fd);
-	if (measure(argv[1], &scene, strtol(argv[3], NULL, 10), &err) != UPT_OK)
+	if (measure(argv[1], &scene, strtol(argv[3], NULL, 10), &err) != UPT_OK) {
 		fprintf(stderr, "bench-scale: %s\n", err.message);
-	return upt_code_exit(err.code);
+		return upt_code_exit(err.code);
+	}
+	return 0;
 }

@@ -37,7 +37,7 @@ make_ec(const char *group)
 }
 
 EVP_PKEY *
-make_rsa_numbers(int n_bits, uint64_t e)
+make_rsa_numbers(int n_bits, uint64_t e, int e_shift)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
 	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
@@ -47,6 +47,9 @@ make_rsa_numbers(int n_bits, uint64_t e)
 
 	assert_int_equal(BN_rand(n, n_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ODD), 1);
 	assert_int_equal(BN_set_word(exponent, e), 1);
+	assert_int_equal(BN_lshift(exponent, exponent, e_shift), 1);
+	if (e_shift > 0)
+		assert_int_equal(BN_add_word(exponent, 1), 1);
 	assert_int_equal(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n), 1);
 	assert_int_equal(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, exponent), 1);
 	params = OSSL_PARAM_BLD_to_param(build);

@@ -25,8 +25,8 @@ size_t unhex(const char *hex, uint8_t *out, size_t max);
 
 EVP_PKEY *make_rsa(size_t bits);
 EVP_PKEY *make_ec(const char *group);
-/* A public RSA key of these numbers; n is any odd number of that many bits. */
-EVP_PKEY *make_rsa_numbers(int n_bits, uint64_t e);
+/* A public RSA key of these numbers; n is any odd number of that many bits, e is shifted and made odd. */
+EVP_PKEY *make_rsa_numbers(int n_bits, uint64_t e, int e_shift);
 /* SPKI DER as hex, in a buffer to free. */
 char *spki_hex(const EVP_PKEY *pkey);
 char *spki_pem(EVP_PKEY *pkey);

@@ -171,8 +171,8 @@ good_key_is_itself_or_refused(void **state)
 static void
 forbidden_key_never_passes(void **state)
 {
-	EVP_PKEY *p521 = make_ec("P-521"), *small = make_rsa_numbers(1024, 65537);
-	EVP_PKEY *e1 = make_rsa_numbers(2048, 1), *stated = make_ec("P-256");
+	EVP_PKEY *p521 = make_ec("P-521"), *small = make_rsa_numbers(1024, 65537, 0);
+	EVP_PKEY *e1 = make_rsa_numbers(2048, 1, 0), *stated = make_ec("P-256");
 	char *text[5];
 
 	(void)state;

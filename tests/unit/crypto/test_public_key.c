@@ -309,11 +309,18 @@ rsa_refuses_sizes_and_exponents_outside_the_rules(void **state)
 		{2048, 65535, UPT_E_UNSUPPORTED},
 		{2048, UINT64_MAX, UPT_OK},
 	};
+	/* one bit more than 64, and more bits than the modulus has */
+	static const int shifts[] = {64, 3000};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		EVP_PKEY *pkey = make_rsa_numbers(rows[i].bits, rows[i].e);
+		EVP_PKEY *pkey = make_rsa_numbers(rows[i].bits, rows[i].e, 0);
 		assert_int_equal(parse_hex_of("rsa", pkey), rows[i].code);
+		EVP_PKEY_free(pkey);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		EVP_PKEY *pkey = make_rsa_numbers(2048, 1, shifts[i]);
+		assert_int_equal(parse_hex_of("rsa", pkey), UPT_E_UNSUPPORTED);
 		EVP_PKEY_free(pkey);
 	}
 }
