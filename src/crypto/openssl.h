@@ -50,8 +50,9 @@ UPT_NODISCARD enum upt_code upt_openssl_spki_write(
 UPT_NODISCARD enum upt_code
 upt_openssl_key_verify(const struct upt_openssl_key *key, struct upt_span method,
 	struct upt_span message, struct upt_span signature, struct upt_err *err);
-/* RSA's padding, salt length and MGF1 hash; nothing for the other kinds. 1 is success. */
-int upt_openssl_set_padding(EVP_PKEY_CTX *ctx, const struct upt_key_method *method, int salt_len);
+/* RSA's padding and salt length ("auto", "digest"); nothing for the other kinds. 1 is success. */
+int upt_openssl_set_padding(
+	EVP_PKEY_CTX *ctx, const struct upt_key_method *method, const char *salt_len);
 
 /* Never NULL, also for the empty message: OpenSSL takes some NULLs for "tell me the size". */
 static inline const unsigned char *

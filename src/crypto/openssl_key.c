@@ -5,7 +5,7 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/rsa.h>
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -171,13 +171,18 @@ upt_openssl_key_clear(struct upt_openssl_key *key)
 }
 
 int
-upt_openssl_set_padding(EVP_PKEY_CTX *ctx, const struct upt_key_method *method, int salt_len)
+upt_openssl_set_padding(
+	EVP_PKEY_CTX *ctx, const struct upt_key_method *method, const char *salt_len)
 {
-	const char *hash = upt_openssl_hash_name(method->hash);
+	char mode[] = OSSL_PKEY_RSA_PAD_MODE_PSS, salt[16];
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_PAD_MODE, mode, 0),
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_RSA_PSS_SALTLEN, salt, 0),
+		OSSL_PARAM_construct_end()};
 
 	if (method->kind != UPT_KEY_RSA)
 		return 1;
-	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_mgf1_md_name(ctx, hash, NULL) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt_len) == 1;
+	snprintf(salt, sizeof(salt), "%s", salt_len);
+	/* MGF1's hash is the signature's own unless it is set. */
+	return EVP_PKEY_CTX_set_params(ctx, params);
 }

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
 
@@ -294,7 +294,7 @@ upt_private_key_sign(const struct upt_private_key *key, struct upt_span message,
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a signature");
 	if (EVP_DigestSignInit_ex(ctx, &pctx, upt_openssl_hash_name(m->hash), NULL, NULL,
 		    key->key.pkey, NULL) != 1 ||
-		upt_openssl_set_padding(pctx, m, RSA_PSS_SALTLEN_DIGEST) != 1 ||
+		upt_openssl_set_padding(pctx, m, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST) != 1 ||
 		EVP_DigestSign(ctx, fresh.data, &len, upt_openssl_bytes(message), message.len) != 1)
 		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot sign with %s", m->name);
 	fresh.len = len;

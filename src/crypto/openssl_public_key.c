@@ -1,7 +1,7 @@
 #include "crypto/openssl.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/rsa.h>
 
 struct upt_public_key {
 	struct upt_openssl_key key;
@@ -158,7 +158,7 @@ upt_openssl_key_verify(const struct upt_openssl_key *key, struct upt_span method
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a verification");
 	if (EVP_DigestVerifyInit_ex(
 		    ctx, &pctx, upt_openssl_hash_name(m->hash), NULL, NULL, key->pkey, NULL) != 1 ||
-		upt_openssl_set_padding(pctx, m, RSA_PSS_SALTLEN_AUTO) != 1)
+		upt_openssl_set_padding(pctx, m, OSSL_PKEY_RSA_PSS_SALT_LEN_AUTO) != 1)
 		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot verify %s", m->name);
 	/* 0 and the negative values are refusals alike: only 1 says that the signature is right. */
 	if (EVP_DigestVerify(ctx, signature.data, signature.len, upt_openssl_bytes(message),
