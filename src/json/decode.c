@@ -11,12 +11,20 @@ decode_into(struct upt_span raw, uint8_t *out)
 	uint32_t c;
 
 	while (pos < end) {
-		if (*pos != '\\' || upt_json_read_escape(&pos, end, &c) != NULL) {
+		const uint8_t *escape = memchr(pos, '\\', (size_t)(end - pos));
+		size_t n = (size_t)((escape != NULL ? escape : end) - pos);
+
+		memcpy(out + len, pos, n);
+		len += n;
+		pos += n;
+		if (pos == end)
+			break;
+		if (upt_json_read_escape(&pos, end, &c) != NULL) {
 			out[len++] = *pos++;
 		} else {
 			uint8_t bytes[4];
-			size_t n = upt_json_write_utf8(c, bytes);
 
+			n = upt_json_write_utf8(c, bytes);
 			memcpy(out + len, bytes, n);
 			len += n;
 		}
