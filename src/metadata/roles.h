@@ -69,6 +69,7 @@ struct upt_targets {
 	struct upt_span custom; /* top-level custom object, or empty */
 	size_t n_targets;
 	struct upt_target_ref *refs; /* in the order of the text */
+	bool ascending; /* their names as they stand, without escapes: searched by halves */
 	bool has_delegations;
 	struct upt_keyring keyring; /* of the delegations */
 	size_t n_delegations;

@@ -50,6 +50,17 @@ add_ref(struct upt_targets *targets, size_t *cap, struct upt_target_ref ref, str
 	return UPT_OK;
 }
 
+/* Canonical texts list their targets in order. A name with an escape stands elsewhere than its raw text. */
+static bool
+keeps_order(const struct upt_targets *targets, struct upt_span name)
+{
+	if (memchr(name.data, '\\', name.len) != NULL)
+		return false;
+	return targets->n_targets == 0 ||
+	       upt_file_name_compare(
+		       targets->refs[targets->n_targets - 1].raw_name, name) < 0;
+}
+
 static enum upt_code
 parse_targets(struct upt_json_iter *it, struct upt_targets *targets, struct upt_err *err)
 {
@@ -58,6 +69,7 @@ parse_targets(struct upt_json_iter *it, struct upt_targets *targets, struct upt_
 
 	if (it->type != UPT_JSON_OBJECT)
 		return upt_fail(err, UPT_E_MALFORMED, "targets is no object");
+	targets->ascending = true;
 	while (upt_json_next(&entries)) {
 		enum upt_code code = check_entry(&entries, err);
 
@@ -69,6 +81,7 @@ parse_targets(struct upt_json_iter *it, struct upt_targets *targets, struct upt_
 			return upt_wrap(err, code, "target %.*s",
 				(int)(entries.key.len < 100 ? entries.key.len : 100),
 				(const char *)entries.key.data);
+		targets->ascending = targets->ascending && keeps_order(targets, entries.key);
 		UPT_TRY(add_ref(targets, &cap,
 			(struct upt_target_ref){
 				.raw_name = entries.key, .value = upt_json_value(&entries)},
@@ -263,9 +276,30 @@ upt_targets_complete(const struct upt_metadata *m, struct upt_err *err)
 	return upt_fail(err, UPT_E_MALFORMED, "no targets");
 }
 
+static long
+find_by_halves(const struct upt_targets *targets, struct upt_span name)
+{
+	size_t low = 0, high = targets->n_targets;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = upt_file_name_compare(targets->refs[mid].raw_name, name);
+
+		if (order == 0)
+			return (long)mid;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return -1;
+}
+
 long
 upt_targets_find(const struct upt_targets *targets, const char *name)
 {
+	if (targets->ascending)
+		return find_by_halves(targets, upt_span_str(name));
 	for (size_t i = 0; i < targets->n_targets; i++) {
 		if (upt_json_raw_is(targets->refs[i].raw_name, name))
 			return (long)i;

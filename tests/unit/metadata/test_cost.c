@@ -12,7 +12,7 @@
 #define MAX_SECONDS 8 /* some tenths with sanitizers; minutes for what these replaced */
 
 /* Wrapped functions have no argument to carry these. */
-static unsigned n_parsed, n_verified;
+static unsigned n_parsed, n_verified, n_compared;
 
 enum upt_code __real_upt_public_key_parse(struct upt_span keytype, struct upt_span text,
 	struct upt_public_key **out, struct upt_err *err);
@@ -37,6 +37,25 @@ __wrap_upt_public_key_verify(const struct upt_public_key *key, struct upt_span m
 {
 	n_verified++;
 	return __real_upt_public_key_verify(key, method, message, signature, err);
+}
+
+bool __real_upt_json_raw_is(struct upt_span raw, const char *s);
+bool __wrap_upt_json_raw_is(struct upt_span raw, const char *s);
+int __real_upt_file_name_compare(struct upt_span a, struct upt_span b);
+int __wrap_upt_file_name_compare(struct upt_span a, struct upt_span b);
+
+bool
+__wrap_upt_json_raw_is(struct upt_span raw, const char *s)
+{
+	n_compared++;
+	return __real_upt_json_raw_is(raw, s);
+}
+
+int
+__wrap_upt_file_name_compare(struct upt_span a, struct upt_span b)
+{
+	n_compared++;
+	return __real_upt_file_name_compare(a, b);
 }
 
 static double
@@ -209,6 +228,35 @@ root_step_parses_only_the_keys_that_are_new(void **state)
 	accepts(w, NEXT_ROOT, root_with_key_of(w, 4, ROOT3), K(ROOT3));
 }
 
+/* One search for each ECU of a vehicle, in a repository that lists the images of many. */
+static void
+target_is_found_by_halves_in_a_canonical_text(void **state)
+{
+	enum { N = 4096 };
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+	char name[32];
+
+	(void)state;
+	assert_code(upt_buf_printf(&text, NULL,
+			    "{\"signatures\":[],\"signed\":{\"_type\":\"targets\",\"expires\":"
+			    "\"2030-01-01T00:00:00Z\",\"targets\":{"),
+		UPT_OK);
+	for (int i = 0; i < N; i++)
+		assert_code(upt_buf_printf(&text, NULL,
+				    "%s\"%05d\":{\"hashes\":{\"sha256\":\"%064d\"},\"length\":1}",
+				    i > 0 ? "," : "", i, i),
+			UPT_OK);
+	assert_code(upt_buf_printf(&text, NULL, "},\"version\":1}}"), UPT_OK);
+	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &text, &m, NULL), UPT_OK);
+	for (int i = 0; i <= N; i++) {
+		snprintf(name, sizeof(name), "%05d", i);
+		n_compared = 0;
+		assert_int_equal(upt_targets_find(&m->targets, name), i < N ? i : -1);
+		assert_true(n_compared > 0 && n_compared <= 13);
+	}
+}
+
 int
 main(void)
 {
@@ -218,6 +266,7 @@ main(void)
 		T(largest_roots_are_compared_without_a_cube),
 		T(canonical_text_with_pem_keys_is_verified_once_a_signature),
 		T(root_step_parses_only_the_keys_that_are_new),
+		T(target_is_found_by_halves_in_a_canonical_text),
 	};
 	return cmocka_run_group_tests_name("cost", tests, NULL, NULL);
 }

@@ -210,6 +210,48 @@ escaped_hash_name_does_not_hide_the_hash(void **state)
 	assert_int_equal(t.image.n_digests, 1);
 }
 
+/* Searched by halves where the text's order is that of the names, one by one else. */
+static void
+target_is_found_in_any_order_and_spelling(void **state)
+{
+	static const char *const texts[] = {
+		"abc", "cba", "bac", "ab\\u0063", "\\u0061bc", "\\u0063\\u0062\\u0061"};
+	static const char *const absent[] = {"", "0", "aa", "bb", "d", "\\u0061"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+		upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+
+		assert_code(upt_buf_printf(&text, NULL,
+				    "{\"signatures\":[],\"signed\":{\"_type\":\"targets\","
+				    "\"version\":1,\"expires\":\"2030-01-01T00:00:00Z\","
+				    "\"targets\":{"),
+			UPT_OK);
+		for (const char *c = texts[i]; *c != '\0';) {
+			int len = *c == '\\' ? 6 : 1;
+
+			assert_code(upt_buf_printf(&text, NULL,
+					    "%s\"%.*s\":{\"length\":1,\"hashes\":{\"sha256\":"
+					    "\"%064d\"}}",
+					    c != texts[i] ? "," : "", len, c, 0),
+				UPT_OK);
+			c += len;
+		}
+		assert_code(upt_buf_printf(&text, NULL, "}}}"), UPT_OK);
+		assert_code(
+			upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &text, &m, NULL), UPT_OK);
+		assert_int_equal(m->targets.n_targets, 3);
+		for (int c = 0; c < 3; c++) {
+			char name[2] = {(char)('a' + c), '\0'};
+
+			assert_true(upt_targets_find(&m->targets, name) >= 0);
+		}
+		for (size_t k = 0; k < sizeof(absent) / sizeof(absent[0]); k++)
+			assert_int_equal(upt_targets_find(&m->targets, absent[k]), -1);
+	}
+}
+
 static void
 images_are_the_same_when_every_common_hash_agrees(void **state)
 {
@@ -247,6 +289,7 @@ main(void)
 		T(custom_of_a_wrong_shape_is_refused_and_gives_nothing),
 		T(unknown_hash_is_noted),
 		T(escaped_hash_name_does_not_hide_the_hash),
+		T(target_is_found_in_any_order_and_spelling),
 		T(images_are_the_same_when_every_common_hash_agrees),
 	};
 	return cmocka_run_group_tests_name("targets", tests, NULL, NULL);
