@@ -2,19 +2,46 @@
 
 #include <stdlib.h>
 
-/* Bound on ECU entries of one Director document, so that the pairwise check stays cheap. */
+/* Bound on ECU entries of one Director document. */
 #define MAX_DIRECTOR_ECUS 4096
 
-static const struct upt_vehicle_ecu *
-find_ecu(const struct upt_vehicle *vehicle, const char *serial, size_t *index)
+/* The vehicle's ECUs in the order of their serials: a Director's document names each of hundreds.
+ */
+struct ecu_index {
+	size_t n;
+	const struct upt_vehicle_ecu **ecus;
+};
+
+static int
+compare_ecus(const void *a, const void *b)
 {
-	for (size_t i = 0; i < vehicle->n_ecus; i++) {
-		if (strcmp(vehicle->ecus[i].serial, serial) == 0) {
-			*index = i;
-			return &vehicle->ecus[i];
-		}
-	}
-	return NULL;
+	const struct upt_vehicle_ecu *const *ea = a, *const *eb = b;
+
+	return strcmp((*ea)->serial, (*eb)->serial);
+}
+
+static enum upt_code
+index_ecus(const struct upt_vehicle *vehicle, struct upt_arena *arena, struct ecu_index *out,
+	struct upt_err *err)
+{
+	out->n = vehicle->n_ecus;
+	out->ecus = upt_arena_alloc(arena, vehicle->n_ecus + 1, sizeof(*out->ecus));
+	if (out->ecus == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu ECUs", vehicle->n_ecus);
+	for (size_t i = 0; i < vehicle->n_ecus; i++)
+		out->ecus[i] = &vehicle->ecus[i];
+	qsort(out->ecus, out->n, sizeof(*out->ecus), compare_ecus);
+	return UPT_OK;
+}
+
+static const struct upt_vehicle_ecu *
+find_ecu(const struct ecu_index *index, const char *serial)
+{
+	const struct upt_vehicle_ecu wanted = {.serial = serial}, *key = &wanted;
+	const struct upt_vehicle_ecu **found =
+		bsearch(&key, index->ecus, index->n, sizeof(*index->ecus), compare_ecus);
+
+	return found != NULL ? *found : NULL;
 }
 
 /* 0.6: without the id, one vehicle's empty targets would freeze every other vehicle. */
@@ -72,19 +99,16 @@ check_distinct(const char **serials, size_t n, uint64_t version, struct upt_err 
 }
 
 static enum upt_code
-collect_serials(const struct upt_vehicle *vehicle, const struct upt_target *target,
-	uint64_t version, const char **serials, size_t *n, struct upt_err *err)
+collect_serials(const struct ecu_index *known, const struct upt_target *target, uint64_t version,
+	const char **serials, size_t *n, struct upt_err *err)
 {
-	size_t index;
-
 	/* 0.7 */
 	if (target->n_ecus == 0)
 		return upt_fail(err, UPT_E_MALFORMED, "director targets v%llu: %s names no ECU",
 			(unsigned long long)version, target->image.name);
 	for (size_t i = 0; i < target->n_ecus; i++) {
 		/* 9.8: a Director that speaks of foreign ECUs speaks of another vehicle. */
-		if (vehicle->knows_all_ecus &&
-			find_ecu(vehicle, target->ecus[i].serial, &index) == NULL)
+		if (known != NULL && find_ecu(known, target->ecus[i].serial) == NULL)
 			return upt_fail(err, UPT_E_UNKNOWN_ECU,
 				"director targets v%llu: %s is for ECU %s, which this vehicle does "
 				"not have",
@@ -106,16 +130,19 @@ upt_director_check_rules(
 	const struct upt_vehicle *vehicle = rules_ctx;
 	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
 	const char **serials = upt_arena_alloc(&arena, MAX_DIRECTOR_ECUS, sizeof(*serials));
+	struct ecu_index index;
 	size_t n = 0;
 
 	if (serials == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for the Director's ECUs");
 	UPT_TRY(check_vehicle_id(vehicle, targets, err));
+	UPT_TRY(index_ecus(vehicle, &arena, &index, err));
 	for (size_t i = 0; i < targets->targets.n_targets; i++) {
 		struct upt_target target;
 
 		UPT_TRY(upt_targets_get(&targets->targets, i, &arena, &target, err));
-		UPT_TRY(collect_serials(vehicle, &target, targets->version, serials, &n, err));
+		UPT_TRY(collect_serials(vehicle->knows_all_ecus ? &index : NULL, &target,
+			targets->version, serials, &n, err));
 	}
 	return check_distinct(serials, n, targets->version, err);
 }
@@ -155,23 +182,25 @@ upt_director_assignments(const struct upt_metadata *targets, const struct upt_ve
 	struct upt_arena *arena, struct upt_assignment **out, size_t *n_out, struct upt_err *err)
 {
 	struct upt_assignment *list = upt_arena_alloc(arena, vehicle->n_ecus + 1, sizeof(*list));
+	struct ecu_index known;
 	size_t n = 0;
 
 	*out = NULL;
 	*n_out = 0;
 	if (list == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for assignments");
+	UPT_TRY(index_ecus(vehicle, arena, &known, err));
 	for (size_t i = 0; i < targets->targets.n_targets; i++) {
 		struct upt_target target;
 
 		UPT_TRY(upt_targets_get(&targets->targets, i, arena, &target, err));
 		for (size_t k = 0; k < target.n_ecus; k++) {
+			const struct upt_vehicle_ecu *ecu = find_ecu(&known, target.ecus[k].serial);
 			size_t index;
-			const struct upt_vehicle_ecu *ecu =
-				find_ecu(vehicle, target.ecus[k].serial, &index);
 
 			if (ecu == NULL)
 				continue;
+			index = (size_t)(ecu - vehicle->ecus);
 			UPT_TRY(check_hardware(&target, &target.ecus[k], ecu, err));
 			/* More assignments than ECUs: one has two. */
 			if (n == vehicle->n_ecus)

@@ -6,6 +6,19 @@
 #include <string.h>
 #include "director/director.h"
 
+/* A wrapped function has no argument to carry it. */
+static unsigned n_compared;
+
+int __real_strcmp(const char *a, const char *b);
+int __wrap_strcmp(const char *a, const char *b);
+
+int
+__wrap_strcmp(const char *a, const char *b)
+{
+	n_compared++;
+	return __real_strcmp(a, b);
+}
+
 static const struct upt_vehicle_ecu ecus[] = {
 	{"primary", "hw-p"}, {"brake", "hw-b"}, {"radio", "hw-r"}};
 
@@ -381,6 +394,50 @@ two_directors_must_agree_on_the_whole_image(void **state)
 	assert_code(upt_director_same(&own, &other, NULL), UPT_E_TARGET_MISMATCH);
 }
 
+/* 1,000 ECUs with a target each: pairs would be a million comparisons in each call. */
+static void
+many_ecus_cost_n_log_n(void **state)
+{
+	enum { N = 1000 };
+	static struct upt_vehicle_ecu many[N];
+	static char serials[N][16], list[N][32];
+	static struct upt_image images[N];
+	static cJSON *customs[N];
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+	struct upt_vehicle v = {.knows_all_ecus = true, .n_ecus = N, .ecus = many};
+	struct upt_assignment *assigned;
+	cJSON *targets = empty_targets(1);
+	size_t n;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		/* neither in the order of the vehicle nor in that of the targets */
+		snprintf(serials[i], sizeof(serials[i]), "ecu-%04d", i * 333 % N);
+		many[i] = (struct upt_vehicle_ecu){serials[i], "hw"};
+		snprintf(list[i], sizeof(list[i]), "image-%04d", i);
+		images[i] = image_of(list[i], upt_span_str(list[i]), false);
+		customs[i] = cJSON_CreateObject();
+		cJSON_AddStringToObject(
+			cJSON_AddObjectToObject(
+				cJSON_AddObjectToObject(customs[i], "ecuIdentifiers"), serials[i]),
+			"hardwareId", "hw");
+	}
+	assert_code(upt_author_add_targets(targets, images, customs, N, NULL), UPT_OK);
+	m = parsed(targets);
+	n_compared = 0;
+	assert_code(upt_director_check_rules(&v, m, NULL), UPT_OK);
+	assert_true(n_compared > N && n_compared < 40 * N);
+	n_compared = 0;
+	assert_code(upt_director_assignments(m, &v, &arena, &assigned, &n, NULL), UPT_OK);
+	assert_int_equal(n, N);
+	assert_true(n_compared > N && n_compared < 40 * N);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(assigned[i].ecu, i);
+		assert_string_equal(assigned[i].target.image.name, list[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -399,6 +456,7 @@ main(void)
 		cmocka_unit_test(assignments_of_a_broken_entry_are_none),
 		cmocka_unit_test(rules_hold_inside_the_trusted_set),
 		cmocka_unit_test(two_directors_must_agree_on_the_whole_image),
+		cmocka_unit_test(many_ecus_cost_n_log_n),
 	};
 	return cmocka_run_group_tests_name("director rules", tests, NULL, NULL);
 }
