@@ -1,8 +1,9 @@
 #include "recorder.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "vfs.h"
 
 enum kind {
 	WRITE,
@@ -20,16 +21,8 @@ struct record {
 	size_t len;
 };
 
-struct recorded_file {
-	sqlite3_file base;
-	unsigned file;
-	sqlite3_file *real;
-};
-
 static struct record *records;
 static size_t n_records, max_records;
-static sqlite3_vfs *real_vfs;
-static sqlite3_vfs recorder_vfs;
 
 static const char *const file_names[] = {"state.db", "state.db-wal"};
 
@@ -50,186 +43,33 @@ add(enum kind kind, unsigned file, sqlite3_int64 at, const void *data, size_t le
 	n_records++;
 }
 
-/* ---- the file's methods ---- */
-
-static struct recorded_file *
-recorded(sqlite3_file *file)
-{
-	return (struct recorded_file *)file;
-}
-
-#define REAL(f) (recorded(f)->real)
-#define CALL(f, method) (REAL(f)->pMethods->method)
-
 static int
-file_close(sqlite3_file *f)
+look(const struct vfs_event *e)
 {
-	return CALL(f, xClose)(REAL(f));
-}
+	unsigned file = e->journal ? 1 : 0;
 
-static int
-file_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
-{
-	return CALL(f, xRead)(REAL(f), out, n, at);
-}
-
-static int
-file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
-{
-	add(WRITE, recorded(f)->file, at, data, (size_t)n);
-	return CALL(f, xWrite)(REAL(f), data, n, at);
-}
-
-static int
-file_truncate(sqlite3_file *f, sqlite3_int64 size)
-{
-	add(TRUNCATE, recorded(f)->file, size, NULL, 0);
-	return CALL(f, xTruncate)(REAL(f), size);
-}
-
-static int
-file_sync(sqlite3_file *f, int flags)
-{
-	add(SYNC, recorded(f)->file, 0, NULL, 0);
-	return CALL(f, xSync)(REAL(f), flags);
-}
-
-static int
-file_size(sqlite3_file *f, sqlite3_int64 *size)
-{
-	return CALL(f, xFileSize)(REAL(f), size);
-}
-
-static int
-file_lock(sqlite3_file *f, int level)
-{
-	return CALL(f, xLock)(REAL(f), level);
-}
-
-static int
-file_unlock(sqlite3_file *f, int level)
-{
-	return CALL(f, xUnlock)(REAL(f), level);
-}
-
-static int
-file_check_lock(sqlite3_file *f, int *out)
-{
-	return CALL(f, xCheckReservedLock)(REAL(f), out);
-}
-
-static int
-file_control(sqlite3_file *f, int op, void *arg)
-{
-	return CALL(f, xFileControl)(REAL(f), op, arg);
-}
-
-static int
-file_sector_size(sqlite3_file *f)
-{
-	return CALL(f, xSectorSize)(REAL(f));
-}
-
-static int
-file_device(sqlite3_file *f)
-{
-	return CALL(f, xDeviceCharacteristics)(REAL(f));
-}
-
-static int
-file_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out)
-{
-	return CALL(f, xShmMap)(REAL(f), page, size, extend, out);
-}
-
-static int
-file_shm_lock(sqlite3_file *f, int offset, int n, int flags)
-{
-	return CALL(f, xShmLock)(REAL(f), offset, n, flags);
-}
-
-static void
-file_shm_barrier(sqlite3_file *f)
-{
-	CALL(f, xShmBarrier)(REAL(f));
-}
-
-static int
-file_shm_unmap(sqlite3_file *f, int delete)
-{
-	return CALL(f, xShmUnmap)(REAL(f), delete);
-}
-
-static const sqlite3_io_methods methods = {
-	.iVersion = 2,
-	.xClose = file_close,
-	.xRead = file_read,
-	.xWrite = file_write,
-	.xTruncate = file_truncate,
-	.xSync = file_sync,
-	.xFileSize = file_size,
-	.xLock = file_lock,
-	.xUnlock = file_unlock,
-	.xCheckReservedLock = file_check_lock,
-	.xFileControl = file_control,
-	.xSectorSize = file_sector_size,
-	.xDeviceCharacteristics = file_device,
-	.xShmMap = file_shm_map,
-	.xShmLock = file_shm_lock,
-	.xShmBarrier = file_shm_barrier,
-	.xShmUnmap = file_shm_unmap,
-};
-
-static bool
-is_journal(const char *name)
-{
-	size_t len = name != NULL ? strlen(name) : 0;
-
-	return len > 4 && strcmp(name + len - 4, "-wal") == 0;
-}
-
-static int
-vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
-{
-	struct recorded_file *f = recorded(file);
-	int rc;
-
-	(void)vfs;
-	f->real = (sqlite3_file *)(f + 1);
-	f->file = is_journal(name) ? 1 : 0;
-	rc = real_vfs->xOpen(real_vfs, name, f->real, flags, out_flags);
-	file->pMethods = f->real->pMethods != NULL ? &methods : NULL;
-	return rc;
-}
-
-static int
-vfs_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
-{
-	(void)vfs;
-	if (is_journal(name))
-		add(DELETE, 1, 0, NULL, 0);
-	return real_vfs->xDelete(real_vfs, name, sync_dir);
+	if (e->call == VFS_WRITE)
+		add(WRITE, file, e->at, e->data, e->len);
+	else if (e->call == VFS_TRUNCATE)
+		add(TRUNCATE, file, e->at, NULL, 0);
+	else if (e->call == VFS_SYNC)
+		add(SYNC, file, 0, NULL, 0);
+	else if (e->call == VFS_DELETE && e->journal)
+		add(DELETE, file, 0, NULL, 0);
+	return SQLITE_OK;
 }
 
 void
 recorder_start(void)
 {
 	recorder_clear();
-	real_vfs = sqlite3_vfs_find(NULL);
-	recorder_vfs = *real_vfs;
-	recorder_vfs.szOsFile = (int)sizeof(struct recorded_file) + real_vfs->szOsFile;
-	recorder_vfs.zName = "recorder";
-	recorder_vfs.pNext = NULL;
-	recorder_vfs.xOpen = vfs_open;
-	recorder_vfs.xDelete = vfs_delete;
-	assert_int_equal(sqlite3_vfs_register(&recorder_vfs, 1), SQLITE_OK);
+	vfs_start(look);
 }
 
 void
 recorder_stop(void)
 {
-	assert_int_equal(sqlite3_vfs_unregister(&recorder_vfs), SQLITE_OK);
-	assert_int_equal(sqlite3_vfs_register(real_vfs, 1), SQLITE_OK);
+	vfs_stop();
 }
 
 void
