@@ -93,6 +93,21 @@ use_wal(const struct upt_store *store, struct upt_err *err)
 	return UPT_OK;
 }
 
+/*
+ * The check writes what it could not read into its verdict like damage, by SQLite's code. A disk
+ * that could not answer is no damaged database: whoever is told so may throw away what is trusted.
+ */
+static int
+unread_page(const char *verdict)
+{
+	const char *at = strstr(verdict, "error code");
+	int rc = 0;
+
+	if (at == NULL || sscanf(at, "error code%*[= ]%d", &rc) != 1)
+		return SQLITE_OK;
+	return (rc & 0xff) == SQLITE_IOERR ? rc : SQLITE_OK;
+}
+
 static enum upt_code
 quick_check(const struct upt_store *store, struct upt_err *err)
 {
@@ -103,9 +118,11 @@ quick_check(const struct upt_store *store, struct upt_err *err)
 
 	UPT_TRY(upt_query_step(&q, &row, err));
 	UPT_TRY(upt_query_text(&q, 0, result, sizeof(result), err));
-	if (strcmp(result, "ok") != 0)
-		return upt_fail(err, UPT_E_DATABASE, "%s is damaged (%s)", store->path, result);
-	return UPT_OK;
+	if (strcmp(result, "ok") == 0)
+		return UPT_OK;
+	if (unread_page(result) != SQLITE_OK)
+		return upt_store_fail(store, unread_page(result), q.what, err);
+	return upt_fail(err, UPT_E_DATABASE, "%s is damaged (%s)", store->path, result);
 }
 
 /* ---- the journal's index, which is mapped memory ---- */
