@@ -100,26 +100,34 @@ read_hashes(struct upt_json_iter *it, struct upt_image *image)
 	return image->n_digests > 0;
 }
 
-static bool
-read_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_image *image)
+static enum upt_code
+read_name(struct upt_json_iter *it, struct upt_arena *arena, struct upt_image *image)
 {
 	struct upt_span raw, name;
 
-	if (upt_json_key_is(it, "hashes"))
-		return read_hashes(it, image);
-	if (upt_json_key_is(it, "length"))
-		return upt_json_u64(it, &image->length_bytes);
-	if (upt_json_key_is(it, "releaseCounter")) {
-		image->has_release_counter = true;
-		return upt_json_u64(it, &image->release_counter);
-	}
-	if (!upt_json_key_is(it, "name"))
-		return true;
-	if (!upt_json_raw_string(it, &raw) || upt_json_decode(arena, raw, &name, NULL) != UPT_OK ||
-		name.len >= sizeof(image->name))
-		return false;
+	if (!upt_json_raw_string(it, &raw))
+		return UPT_E_MALFORMED;
+	UPT_TRY(upt_json_decode(arena, raw, &name, NULL));
+	if (name.len >= sizeof(image->name))
+		return UPT_E_MALFORMED;
 	memcpy(image->name, name.data, name.len);
-	return true;
+	return UPT_OK;
+}
+
+static enum upt_code
+read_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_image *image)
+{
+	bool ok = true;
+
+	if (upt_json_key_is(it, "name"))
+		return read_name(it, arena, image);
+	if (upt_json_key_is(it, "hashes"))
+		ok = read_hashes(it, image);
+	else if (upt_json_key_is(it, "length"))
+		ok = upt_json_u64(it, &image->length_bytes);
+	else if (upt_json_key_is(it, "releaseCounter"))
+		ok = image->has_release_counter = upt_json_u64(it, &image->release_counter);
+	return ok ? UPT_OK : UPT_E_MALFORMED;
 }
 
 enum upt_code
@@ -137,10 +145,12 @@ upt_state_get_image(struct upt_state *state, enum upt_state_image which, struct 
 	UPT_TRY(upt_file_read(state->dir_fd, record_files[which], RECORD_MAX_BYTES, &text, err));
 	code = upt_json_check(upt_buf_span(&text), &doc, err);
 	it = upt_json_iter(upt_buf_span(&text));
-	while (code == UPT_OK && upt_json_next(&it)) {
-		if (!read_member(&it, &arena, &image))
-			code = UPT_E_MALFORMED;
-	}
+	while (code == UPT_OK && upt_json_next(&it))
+		code = read_member(&it, &arena, &image);
+	/* A record that could not be read for want of memory is not damaged. */
+	if (code == UPT_E_NO_MEMORY)
+		return upt_fail(
+			err, code, "no memory for the state's file %s", record_files[which]);
 	if (code != UPT_OK || image.n_digests == 0)
 		return upt_fail(
 			err, UPT_E_IO, "the state's file %s is damaged", record_files[which]);
