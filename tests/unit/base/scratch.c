@@ -10,14 +10,26 @@
 #include <sys/wait.h>
 #include "base/file.h"
 
+static char *
+make_in(const char *parent)
+{
+	char *dir;
+
+	assert_true(asprintf(&dir, "%s/upt-test-XXXXXX", parent) > 0);
+	assert_non_null(mkdtemp(dir));
+	return dir;
+}
+
 char *
 scratch_make(void)
 {
-	char *dir = strdup("/tmp/upt-test-XXXXXX");
+	return make_in("/tmp");
+}
 
-	assert_non_null(dir);
-	assert_non_null(mkdtemp(dir));
-	return dir;
+char *
+scratch_make_in_memory(void)
+{
+	return make_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static int

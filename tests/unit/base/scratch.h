@@ -14,6 +14,8 @@
 
 /* A new empty directory; the caller removes it. */
 char *scratch_make(void);
+/* The same where syncs cost nothing, if there is such a place. */
+char *scratch_make_in_memory(void);
 void scratch_remove(char **dir); /* with its content; fits upt_cleanup() */
 /* "DIR/NAME" in a buffer of the caller; returns it. */
 const char *scratch_path(char out[static 4096], const char *dir, const char *name);
