@@ -297,6 +297,9 @@ upt_private_key_sign(const struct upt_private_key *key, struct upt_span message,
 		upt_openssl_set_padding(pctx, m, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST) != 1 ||
 		EVP_DigestSign(ctx, fresh.data, &len, upt_openssl_bytes(message), message.len) != 1)
 		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot sign with %s", m->name);
+	/* ECDSA's encoder, out of memory, gives a length of -1 as success (OpenSSL 3.0). */
+	if (len == 0 || len > UPT_SIGNATURE_MAX_BYTES)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a signature with %s", m->name);
 	fresh.len = len;
 	fresh.data[len] = 0;
 	upt_buf_move(sig, &fresh);
