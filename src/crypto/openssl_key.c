@@ -120,20 +120,23 @@ check_ec(EVP_PKEY *pkey, struct upt_err *err)
 static enum upt_code
 check_rules(struct upt_openssl_key *key, struct upt_err *err)
 {
-	switch (EVP_PKEY_get_id(key->pkey)) {
-	case EVP_PKEY_ED25519:
+	/* EVP_PKEY_is_a() allocates, and without memory says that a key is of no type at all. */
+	const char *type = EVP_PKEY_get0_type_name(key->pkey);
+
+	assert(type != NULL);
+	if (strcmp(type, "ED25519") == 0) {
 		key->kind = UPT_KEY_ED25519;
 		return UPT_OK;
-	case EVP_PKEY_RSA:
+	}
+	if (strcmp(type, "RSA") == 0) {
 		key->kind = UPT_KEY_RSA;
 		return check_rsa(key->pkey, err);
-	case EVP_PKEY_EC:
+	}
+	if (strcmp(type, "EC") == 0) {
 		UPT_TRY(find_curve(key->pkey, &key->kind, err));
 		return check_ec(key->pkey, err);
-	default:
-		return upt_fail(
-			err, UPT_E_UNSUPPORTED, "key of another type than ed25519, RSA or ECDSA");
 	}
+	return upt_fail(err, UPT_E_UNSUPPORTED, "key of another type than ed25519, RSA or ECDSA");
 }
 
 static enum upt_code

@@ -198,11 +198,12 @@ enum upt_code
 upt_private_key_save(const struct upt_private_key *key, const char *path, struct upt_err *err)
 {
 	/* OpenSSL wipes a memory BIO's bytes when it grows and when it is freed. */
-	upt_cleanup(bio_cleanup) BIO *bio = BIO_new(BIO_s_mem());
+	upt_cleanup(bio_cleanup) BIO *bio = NULL;
 	char *pem = NULL;
 	long len;
 
 	ERR_clear_error();
+	bio = BIO_new(BIO_s_mem());
 	if (bio == NULL ||
 		PEM_write_bio_PKCS8PrivateKey(bio, key->key.pkey, NULL, NULL, 0, NULL, NULL) != 1)
 		return upt_openssl_fail(err, UPT_E_INTERNAL, "cannot encode a private key");
