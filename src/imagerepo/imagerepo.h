@@ -22,8 +22,9 @@ struct upt_search {
 
 /*
  * Searches top-level targets and delegations in priority order. UPT_E_UNKNOWN_TARGET when nothing
- * lists it, also below a terminating delegation; UPT_E_DELEGATION above the limits; any failure to
- * load or verify a delegated role ends the search (10.2). Strings of *out live in the arena.
+ * lists it, also below a terminating delegation, or the roles that must agree do not (10.6);
+ * UPT_E_DELEGATION above the limits; any failure to load or verify a delegated role ends the search
+ * (10.2). Strings of *out live in the arena, raw JSON in the set.
  */
 UPT_NODISCARD enum upt_code
 upt_imagerepo_find(struct upt_trusted_set *set, const struct upt_search *search, const char *name,

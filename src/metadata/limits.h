@@ -46,6 +46,7 @@ struct upt_limits {
 #define UPT_MAX_ROLE_NAME_BYTES 256
 #define UPT_MAX_SNAPSHOT_FILES 65536
 #define UPT_MAX_DELEGATED_ROLES 1024
+#define UPT_MAX_MULTI_ROLES 32 /* that one delegation names */
 #define UPT_MAX_PATHS 4096
 #define UPT_MAX_TARGETS 1000000
 #define UPT_MAX_TARGET_ECUS 1024

@@ -205,38 +205,38 @@ upt_refresh(struct upt_trusted_set *set, const struct upt_feed *feed, int64_t no
  * fetched. */
 static enum upt_code
 take_stored(struct upt_trusted_set *set, const struct upt_feed *feed,
-	const struct upt_metadata *delegator, const struct upt_delegation *d, int64_t now,
+	const struct upt_metadata *delegator, const struct upt_delegated_role *as, int64_t now,
 	const struct upt_metadata **out, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
-	enum upt_code code = feed->load(feed->ctx, d->name, &bytes, err);
+	enum upt_code code = feed->load(feed->ctx, as->name, &bytes, err);
 
 	*out = NULL;
 	if (code == UPT_E_NOT_FOUND)
 		return UPT_OK;
 	if (code != UPT_OK)
 		return code;
-	if (upt_trusted_set_update_delegated(set, delegator, d, &bytes, now, out, err) == UPT_OK)
+	if (upt_trusted_set_update_delegated(set, delegator, as, &bytes, now, out, err) == UPT_OK)
 		return UPT_OK;
-	code = upt_trusted_set_restore_delegated(set, delegator, d, &bytes, err);
+	code = upt_trusted_set_restore_delegated(set, delegator, as, &bytes, err);
 	return code == UPT_E_NO_MEMORY || code == UPT_E_INTERNAL ? code : UPT_OK;
 }
 
 enum upt_code
 upt_refresh_delegated(struct upt_trusted_set *set, const struct upt_feed *feed,
-	const struct upt_metadata *delegator, const struct upt_delegation *d, int64_t now,
+	const struct upt_metadata *delegator, const struct upt_delegated_role *as, int64_t now,
 	const struct upt_metadata **out, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
 
-	UPT_TRY(upt_trusted_set_find_delegated(set, delegator, d, out, err));
+	UPT_TRY(upt_trusted_set_find_delegated(set, delegator, as, out, err));
 	if (*out != NULL)
 		return UPT_OK;
-	UPT_TRY(take_stored(set, feed, delegator, d, now, out, err));
+	UPT_TRY(take_stored(set, feed, delegator, as, now, out, err));
 	if (*out != NULL)
 		return UPT_OK;
-	UPT_TRY(fetch_needed(set, feed, UPT_ROLE_TARGETS, d->name, &bytes, err));
-	UPT_TRY(upt_trusted_set_update_delegated(set, delegator, d, &bytes, now, out, err));
+	UPT_TRY(fetch_needed(set, feed, UPT_ROLE_TARGETS, as->name, &bytes, err));
+	UPT_TRY(upt_trusted_set_update_delegated(set, delegator, as, &bytes, now, out, err));
 	return feed->save(
 		feed->ctx, (*out)->name, (*out)->version, upt_buf_span(&(*out)->bytes), err);
 }

@@ -44,7 +44,7 @@ UPT_NODISCARD enum upt_code upt_refresh(struct upt_trusted_set *set, const struc
  * fetched. */
 UPT_NODISCARD enum upt_code
 upt_refresh_delegated(struct upt_trusted_set *set, const struct upt_feed *feed,
-	const struct upt_metadata *delegator, const struct upt_delegation *d, int64_t now,
+	const struct upt_metadata *delegator, const struct upt_delegated_role *as, int64_t now,
 	const struct upt_metadata **out, struct upt_err *err);
 
 #endif

@@ -13,6 +13,38 @@ upt_role_name(enum upt_role role)
 	return role < UPT_N_ROLES ? names[role] : "unknown";
 }
 
+enum upt_code
+upt_strings_parse(struct upt_json_iter *it, struct upt_arena *arena, size_t max, size_t max_bytes,
+	const char ***out, size_t *n_out, struct upt_err *err)
+{
+	struct upt_json_iter items;
+	struct upt_span raw;
+	size_t n = 0;
+
+	*out = NULL;
+	*n_out = 0;
+	if (it->type != UPT_JSON_ARRAY)
+		return upt_fail(err, UPT_E_MALFORMED, "not a list of strings");
+	items = upt_json_iter(upt_json_value(it));
+	while (upt_json_next(&items))
+		n++;
+	if (n > max)
+		return upt_fail(
+			err, UPT_E_MALFORMED, "a list of %zu, more than the %zu allowed", n, max);
+	*out = upt_arena_alloc(arena, n + 1, sizeof(**out));
+	if (*out == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu strings", n);
+	items = upt_json_enter(it);
+	while (upt_json_next(&items)) {
+		if (!upt_json_raw_string(&items, &raw) || raw.len > max_bytes)
+			return upt_fail(err, UPT_E_MALFORMED,
+				"an item is no string of at most %zu bytes", max_bytes);
+		UPT_TRY(upt_json_decode_string(arena, raw, &(*out)[*n_out], err));
+		(*n_out)++;
+	}
+	return UPT_OK;
+}
+
 typedef enum upt_code
 member_fn(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
 typedef enum upt_code complete_fn(const struct upt_metadata *m, struct upt_err *err);

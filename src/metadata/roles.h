@@ -46,9 +46,18 @@ struct upt_snapshot {
 	const struct upt_file_meta **by_name; /* the same in the order of upt_file_name_compare() */
 };
 
-struct upt_delegation {
+/* A role that a delegation names, and who signs for it by this delegation. */
+struct upt_delegated_role {
 	const char *name;
-	struct upt_role_keys role;
+	struct upt_role_keys keys;
+};
+
+/* To one role, or to several of which some must agree on a target (TAP 3). */
+struct upt_delegation {
+	const char *name; /* the role's; of several roles: the delegation's */
+	size_t n_roles; /* 1 to UPT_MAX_MULTI_ROLES, distinct */
+	struct upt_delegated_role *roles; /* in order: the first is heard first */
+	uint64_t min_roles; /* that must agree: 1 to n_roles */
 	bool terminating;
 	size_t n_paths;
 	const char **paths; /* glob patterns */
@@ -71,6 +80,7 @@ struct upt_targets {
 	struct upt_target_ref *refs; /* in the order of the text */
 	bool ascending; /* their names as they stand, without escapes: searched by halves */
 	bool has_delegations;
+	bool has_multi_roles; /* a delegation is in the shape of TAP 3 */
 	struct upt_keyring keyring; /* of the delegations */
 	size_t n_delegations;
 	struct upt_delegation *delegations; /* in order: first is highest priority */
@@ -147,6 +157,10 @@ UPT_NODISCARD enum upt_code
 upt_snapshot_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
 UPT_NODISCARD enum upt_code
 upt_targets_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
+/* The member "delegations" of targets. UPT_E_DELEGATION above a limit; UPT_E_BAD_THRESHOLD for
+ * min_roles_in_agreement outside 1 to the number of roles. */
+UPT_NODISCARD enum upt_code
+upt_delegations_parse(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_root_complete(const struct upt_metadata *m, struct upt_err *err);
 UPT_NODISCARD enum upt_code
 upt_timestamp_complete(const struct upt_metadata *m, struct upt_err *err);
@@ -159,5 +173,8 @@ upt_file_meta_parse(struct upt_json_iter *it, struct upt_file_meta *out, struct 
 /* Reads a hashes object; unknown algorithms are skipped and noted. */
 UPT_NODISCARD enum upt_code upt_hashes_parse(struct upt_json_iter *it, struct upt_digest *digests,
 	size_t *n_digests, bool *unknown, struct upt_err *err);
+/* Reads a list of at most max strings of at most max_bytes each, as spelt, into the arena. */
+UPT_NODISCARD enum upt_code upt_strings_parse(struct upt_json_iter *it, struct upt_arena *arena,
+	size_t max, size_t max_bytes, const char ***out, size_t *n_out, struct upt_err *err);
 
 #endif

@@ -90,169 +90,13 @@ parse_targets(struct upt_json_iter *it, struct upt_targets *targets, struct upt_
 	return UPT_OK;
 }
 
-/* A list of strings into the arena. */
-static enum upt_code
-parse_strings(struct upt_json_iter *it, struct upt_arena *arena, size_t max, size_t max_bytes,
-	const char ***out, size_t *n_out, struct upt_err *err)
-{
-	struct upt_json_iter items;
-	struct upt_span raw;
-	size_t n = 0;
-
-	*out = NULL;
-	*n_out = 0;
-	if (it->type != UPT_JSON_ARRAY)
-		return upt_fail(err, UPT_E_MALFORMED, "not a list of strings");
-	items = upt_json_iter(upt_json_value(it));
-	while (upt_json_next(&items))
-		n++;
-	if (n > max)
-		return upt_fail(
-			err, UPT_E_MALFORMED, "a list of %zu, more than the %zu allowed", n, max);
-	*out = upt_arena_alloc(arena, n + 1, sizeof(**out));
-	if (*out == NULL)
-		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu strings", n);
-	items = upt_json_enter(it);
-	while (upt_json_next(&items)) {
-		if (!upt_json_raw_string(&items, &raw) || raw.len > max_bytes)
-			return upt_fail(err, UPT_E_MALFORMED,
-				"an item is no string of at most %zu bytes", max_bytes);
-		UPT_TRY(upt_json_decode_string(arena, raw, &(*out)[*n_out], err));
-		(*n_out)++;
-	}
-	return UPT_OK;
-}
-
-static enum upt_code
-delegation_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_delegation *d,
-	struct upt_err *err)
-{
-	struct upt_span raw;
-
-	if (upt_json_key_is(it, "name")) {
-		if (!upt_json_raw_string(it, &raw) || raw.len == 0 ||
-			raw.len > UPT_MAX_ROLE_NAME_BYTES)
-			return upt_fail(err, UPT_E_MALFORMED,
-				"a role name is no string of 1 to %d bytes",
-				UPT_MAX_ROLE_NAME_BYTES);
-		return upt_json_decode_string(&m->arena, raw, &d->name, err);
-	}
-	if (upt_json_key_is(it, "terminating")) {
-		if (it->type != UPT_JSON_TRUE && it->type != UPT_JSON_FALSE)
-			return upt_fail(
-				err, UPT_E_MALFORMED, "terminating is neither true nor false");
-		d->terminating = it->type == UPT_JSON_TRUE;
-		return UPT_OK;
-	}
-	if (upt_json_key_is(it, "paths"))
-		return parse_strings(it, &m->arena, UPT_MAX_PATHS, UPT_TARGET_NAME_MAX, &d->paths,
-			&d->n_paths, err);
-	if (upt_json_key_is(it, "path_hash_prefixes"))
-		return parse_strings(it, &m->arena, UPT_MAX_PATHS, 64, &d->hash_prefixes,
-			&d->n_hash_prefixes, err);
-	if (upt_json_key_is(it, "hardwareIds")) {
-		d->has_hardware_ids = true;
-		return parse_strings(it, &m->arena, UPT_MAX_HARDWARE_IDS, UPT_HARDWARE_ID_MAX,
-			&d->hardware_ids, &d->n_hardware_ids, err);
-	}
-	return upt_role_keys_member(it, &m->arena, &d->role, err);
-}
-
-static bool
-reserved_name(const char *name)
-{
-	for (int role = 0; role < UPT_N_ROLES; role++) {
-		if (strcmp(name, upt_role_name((enum upt_role)role)) == 0)
-			return true;
-	}
-	return false;
-}
-
-static enum upt_code
-parse_delegation(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
-{
-	struct upt_delegation *d = &m->targets.delegations[m->targets.n_delegations];
-	struct upt_json_iter members = upt_json_enter(it);
-
-	if (it->type != UPT_JSON_OBJECT)
-		return upt_fail(err, UPT_E_MALFORMED, "a delegation is no object");
-	while (upt_json_next(&members))
-		UPT_TRY(delegation_member(&members, m, d, err));
-	if (d->name == NULL)
-		return upt_fail(err, UPT_E_MALFORMED, "a delegation has no name");
-	/* A delegated role called "root" would be stored and looked up as the real one. */
-	if (reserved_name(d->name))
-		return upt_fail(
-			err, UPT_E_MALFORMED, "a delegation to the top-level role %s", d->name);
-	if (d->paths != NULL && d->hash_prefixes != NULL)
-		return upt_fail(err, UPT_E_MALFORMED,
-			"delegation %s has paths and path_hash_prefixes", d->name);
-	if (d->paths == NULL && d->hash_prefixes == NULL)
-		return upt_fail(err, UPT_E_MALFORMED, "delegation %s names no paths", d->name);
-	for (size_t i = 0; i < m->targets.n_delegations; i++) {
-		if (strcmp(m->targets.delegations[i].name, d->name) == 0)
-			return upt_fail(
-				err, UPT_E_MALFORMED, "two delegations to role %s", d->name);
-	}
-	UPT_TRY(upt_role_keys_check(&d->role, d->name, err));
-	m->targets.n_delegations++;
-	return UPT_OK;
-}
-
-static enum upt_code
-parse_delegation_list(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
-{
-	struct upt_json_iter items;
-	size_t n = 0;
-
-	if (it->type != UPT_JSON_ARRAY)
-		return upt_fail(err, UPT_E_MALFORMED, "delegations.roles is no list");
-	items = upt_json_iter(upt_json_value(it));
-	while (upt_json_next(&items))
-		n++;
-	if (n > UPT_MAX_DELEGATED_ROLES)
-		return upt_fail(err, UPT_E_DELEGATION, "%zu delegations, more than the %d allowed",
-			n, UPT_MAX_DELEGATED_ROLES);
-	m->targets.delegations = upt_arena_alloc(&m->arena, n + 1, sizeof(*m->targets.delegations));
-	if (m->targets.delegations == NULL)
-		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for %zu delegations", n);
-	items = upt_json_enter(it);
-	while (upt_json_next(&items))
-		UPT_TRY(parse_delegation(&items, m, err));
-	return UPT_OK;
-}
-
-static enum upt_code
-parse_delegations(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
-{
-	struct upt_json_iter members = upt_json_enter(it);
-	size_t n_members = 0;
-
-	if (it->type == UPT_JSON_NULL)
-		return UPT_OK;
-	if (it->type != UPT_JSON_OBJECT)
-		return upt_fail(err, UPT_E_MALFORMED, "delegations is no object");
-	while (upt_json_next(&members)) {
-		n_members++;
-		if (upt_json_key_is(&members, "keys"))
-			UPT_TRY(upt_keyring_parse(&members, &m->arena,
-				m->before != NULL ? &m->before->targets.keyring : NULL,
-				&m->targets.keyring, err));
-		else if (upt_json_key_is(&members, "roles"))
-			UPT_TRY(parse_delegation_list(&members, m, err));
-	}
-	/* An empty object, or empty lists, delegate nothing. */
-	m->targets.has_delegations = m->targets.n_delegations > 0 || m->targets.keyring.n_keys > 0;
-	return UPT_OK;
-}
-
 enum upt_code
 upt_targets_member(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *err)
 {
 	if (upt_json_key_is(it, "targets"))
 		return parse_targets(it, &m->targets, err);
 	if (upt_json_key_is(it, "delegations"))
-		return parse_delegations(it, m, err);
+		return upt_delegations_parse(it, m, err);
 	if (upt_json_key_is(it, "custom")) {
 		if (it->type != UPT_JSON_OBJECT && it->type != UPT_JSON_NULL)
 			return upt_fail(err, UPT_E_MALFORMED, "custom is no object");
@@ -366,7 +210,7 @@ custom_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_targ
 		return parse_ecus(it, arena, out, err);
 	if (upt_json_key_is(it, "hardwareIds")) {
 		out->has_hardware_ids = true;
-		return parse_strings(it, arena, UPT_MAX_HARDWARE_IDS, UPT_HARDWARE_ID_MAX,
+		return upt_strings_parse(it, arena, UPT_MAX_HARDWARE_IDS, UPT_HARDWARE_ID_MAX,
 			&out->hardware_ids, &out->n_hardware_ids, err);
 	}
 	if (upt_json_key_is(it, "releaseCounter")) {

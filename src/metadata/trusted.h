@@ -21,7 +21,7 @@ struct upt_trusted_delegated {
 	struct upt_metadata *doc;
 	/* The path through which its signatures were checked. */
 	const struct upt_metadata *delegator;
-	const struct upt_delegation *d;
+	const struct upt_delegated_role *as;
 	bool current;
 };
 

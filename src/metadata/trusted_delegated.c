@@ -6,14 +6,15 @@
 /* By the keys of the delegator through which it was reached this time. */
 static enum upt_code
 check_signatures(const struct upt_trusted_set *set, const struct upt_metadata *doc,
-	const struct upt_metadata *delegator, const struct upt_delegation *d, struct upt_err *err)
+	const struct upt_metadata *delegator, const struct upt_delegated_role *as,
+	struct upt_err *err)
 {
 	char what[UPT_TRUSTED_WHAT_SIZE], by[2 * UPT_TRUSTED_WHAT_SIZE];
 
 	snprintf(by, sizeof(by), "%s, by the keys that %s lists",
 		upt_trusted_describe(set, doc, what), delegator->name);
 	return upt_envelope_check_threshold(
-		&doc->envelope, &delegator->targets.keyring, &d->role, by, err);
+		&doc->envelope, &delegator->targets.keyring, &as->keys, by, err);
 }
 
 static struct upt_trusted_delegated *
@@ -26,11 +27,11 @@ find(const struct upt_trusted_set *set, const char *name)
 	return NULL;
 }
 
-/* True when d is a delegation of a document that is current in this set: only such a one says who
+/* True when a document that is current in this set delegates to that role: only such a one says who
  * may sign for whom. */
 static bool
 is_current_delegation(const struct upt_trusted_set *set, const struct upt_metadata *delegator,
-	const struct upt_delegation *d)
+	const struct upt_delegated_role *as)
 {
 	bool known = delegator == upt_trusted_set_targets(set);
 
@@ -41,28 +42,32 @@ is_current_delegation(const struct upt_trusted_set *set, const struct upt_metada
 	if (!known)
 		return false;
 	for (size_t i = 0; i < delegator->targets.n_delegations; i++) {
-		if (&delegator->targets.delegations[i] == d)
-			return true;
+		const struct upt_delegation *d = &delegator->targets.delegations[i];
+
+		for (size_t k = 0; k < d->n_roles; k++) {
+			if (&d->roles[k] == as)
+				return true;
+		}
 	}
 	return false;
 }
 
 enum upt_code
 upt_trusted_set_find_delegated(struct upt_trusted_set *set, const struct upt_metadata *delegator,
-	const struct upt_delegation *d, const struct upt_metadata **out, struct upt_err *err)
+	const struct upt_delegated_role *as, const struct upt_metadata **out, struct upt_err *err)
 {
-	const struct upt_trusted_delegated *found = find(set, d->name);
+	const struct upt_trusted_delegated *found = find(set, as->name);
 
 	*out = NULL;
-	if (!is_current_delegation(set, delegator, d))
+	if (!is_current_delegation(set, delegator, as))
 		return upt_fail(err, UPT_E_INTERNAL, "a delegation of no current document");
 	if (found == NULL || !found->current)
 		return UPT_OK;
 	/* The path by which it came was checked then; every other one has keys of its own. */
-	if (found->delegator != delegator || found->d != d) {
+	if (found->delegator != delegator || found->as != as) {
 		if (err != NULL)
 			err->repo = set->policy.repo;
-		UPT_TRY(check_signatures(set, found->doc, delegator, d, err));
+		UPT_TRY(check_signatures(set, found->doc, delegator, as, err));
 	}
 	*out = found->doc;
 	return UPT_OK;
@@ -104,7 +109,7 @@ check(const struct upt_trusted_set *set, const struct upt_trusted_delegated *rol
 	/* Step 9.2 */
 	UPT_TRY(upt_trusted_check_targets_listed(set, role->doc, err));
 	/* Step 9.3 */
-	UPT_TRY(check_signatures(set, role->doc, role->delegator, role->d, err));
+	UPT_TRY(check_signatures(set, role->doc, role->delegator, role->as, err));
 	/* Step 9.4. The snapshot's listing (8.5) says the same, unless a rotation of its keys has
 	 * just made the client forget it. */
 	UPT_TRY(upt_trusted_check_not_older(
@@ -113,63 +118,63 @@ check(const struct upt_trusted_set *set, const struct upt_trusted_delegated *rol
 	return upt_trusted_check_expiry(set, role->doc, now, err);
 }
 
-/* Common beginning: d must be current, and its role not loaded already. */
+/* Common beginning: the delegation must be current, and its role not loaded already. */
 static enum upt_code
 begin(struct upt_trusted_set *set, const struct upt_metadata *delegator,
-	const struct upt_delegation *d, struct upt_buf *bytes, struct upt_metadata **doc,
+	const struct upt_delegated_role *as, struct upt_buf *bytes, struct upt_metadata **doc,
 	struct upt_err *err)
 {
-	const struct upt_trusted_delegated *held = find(set, d->name);
+	const struct upt_trusted_delegated *held = find(set, as->name);
 
-	if (!is_current_delegation(set, delegator, d))
+	if (!is_current_delegation(set, delegator, as))
 		return upt_fail(err, UPT_E_INTERNAL, "a delegation of no current document");
 	/* Replacing it would free what a search may be standing on. */
 	if (held != NULL && held->current)
 		return upt_fail(
-			err, UPT_E_INTERNAL, "delegated role %s is loaded already", d->name);
-	return upt_trusted_parse(set, UPT_ROLE_TARGETS, d->name, bytes, doc, err);
+			err, UPT_E_INTERNAL, "delegated role %s is loaded already", as->name);
+	return upt_trusted_parse(set, UPT_ROLE_TARGETS, as->name, bytes, doc, err);
 }
 
 enum upt_code
 upt_trusted_set_restore_delegated(struct upt_trusted_set *set, const struct upt_metadata *delegator,
-	const struct upt_delegation *d, struct upt_buf *bytes, struct upt_err *err)
+	const struct upt_delegated_role *as, struct upt_buf *bytes, struct upt_err *err)
 {
 	upt_cleanup(upt_metadata_free) struct upt_metadata *doc = NULL;
 	struct upt_trusted_delegated *place = NULL;
 	const struct upt_trusted_delegated *previous;
 	enum upt_code code;
 
-	UPT_TRY(begin(set, delegator, d, bytes, &doc, err));
-	previous = find(set, d->name);
-	code = check_signatures(set, doc, delegator, d, err);
+	UPT_TRY(begin(set, delegator, as, bytes, &doc, err));
+	previous = find(set, as->name);
+	code = check_signatures(set, doc, delegator, as, err);
 	if (code == UPT_OK)
 		code = upt_trusted_check_not_older(
 			set, doc, previous != NULL ? previous->doc : NULL, err);
-	if (code == UPT_OK && (place = reserve(set, d->name)) == NULL)
+	if (code == UPT_OK && (place = reserve(set, as->name)) == NULL)
 		code = upt_fail(err, UPT_E_NO_MEMORY, "no memory for another delegated role");
 	if (code != UPT_OK)
 		return upt_trusted_give_back(set, doc, bytes, code, err);
 	keep(set, place,
-		(struct upt_trusted_delegated){.doc = doc, .delegator = delegator, .d = d});
+		(struct upt_trusted_delegated){.doc = doc, .delegator = delegator, .as = as});
 	doc = NULL;
 	return UPT_OK;
 }
 
 enum upt_code
 upt_trusted_set_update_delegated(struct upt_trusted_set *set, const struct upt_metadata *delegator,
-	const struct upt_delegation *d, struct upt_buf *bytes, int64_t now,
+	const struct upt_delegated_role *as, struct upt_buf *bytes, int64_t now,
 	const struct upt_metadata **out, struct upt_err *err)
 {
 	upt_cleanup(upt_metadata_free) struct upt_metadata *doc = NULL;
-	struct upt_trusted_delegated role = {.delegator = delegator, .d = d, .current = true};
+	struct upt_trusted_delegated role = {.delegator = delegator, .as = as, .current = true};
 	struct upt_trusted_delegated *place = NULL;
 	enum upt_code code;
 
 	*out = NULL;
-	UPT_TRY(begin(set, delegator, d, bytes, &doc, err));
+	UPT_TRY(begin(set, delegator, as, bytes, &doc, err));
 	role.doc = doc;
 	code = check(set, &role, now, err);
-	if (code == UPT_OK && (place = reserve(set, d->name)) == NULL)
+	if (code == UPT_OK && (place = reserve(set, as->name)) == NULL)
 		code = upt_fail(err, UPT_E_NO_MEMORY, "no memory for another delegated role");
 	if (code != UPT_OK)
 		return upt_trusted_give_back(set, doc, bytes, code, err);

@@ -102,6 +102,19 @@ refuse(const struct upt_trusted_set *set, enum upt_code code, const char *name, 
 	return upt_wrap(err, code, "%s %s", upt_repo_name(set->policy.repo), name);
 }
 
+/* Gives the bytes back when plain TUF has no such delegation. */
+static enum upt_code
+check_delegations(const struct upt_trusted_set *set, const char *name, struct upt_buf *bytes,
+	struct upt_metadata **doc, struct upt_err *err)
+{
+	if (!set->policy.single_role_delegations || !(*doc)->targets.has_multi_roles)
+		return UPT_OK;
+	upt_buf_move(bytes, &(*doc)->bytes);
+	upt_metadata_free(doc);
+	return refuse(
+		set, upt_fail(err, UPT_E_MALFORMED, "a delegation to several roles"), name, err);
+}
+
 enum upt_code
 upt_trusted_parse(const struct upt_trusted_set *set, enum upt_role role, const char *name,
 	struct upt_buf *bytes, struct upt_metadata **doc, struct upt_err *err)
@@ -119,7 +132,9 @@ upt_trusted_parse(const struct upt_trusted_set *set, enum upt_role role, const c
 			bytes->len, limit);
 	else
 		code = upt_metadata_parse_next(role, name, before, bytes, doc, err);
-	return code == UPT_OK ? UPT_OK : refuse(set, code, name, err);
+	if (code != UPT_OK)
+		return refuse(set, code, name, err);
+	return check_delegations(set, name, bytes, doc, err);
 }
 
 enum upt_code

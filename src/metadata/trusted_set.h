@@ -46,6 +46,8 @@ struct upt_trust_policy {
 	/* 5.6.7.1: a search skips a role that it has visited, also when another delegator leads
 	 * there. */
 	bool visit_roles_once;
+	/* 4.5: a delegation is to one role. TAP 3 is no part of it: one to several is malformed. */
+	bool single_role_delegations;
 	/* A leading dot of a role's name stays as it is in file names: TUF clients quote reserved
 	 * characters only. */
 	bool plain_leading_dot;
@@ -114,19 +116,19 @@ UPT_NODISCARD enum upt_code upt_trusted_set_update_targets(
 	struct upt_trusted_set *set, struct upt_buf *bytes, int64_t now, struct upt_err *err);
 
 /*
- * A delegated role, reached through delegation d of delegator (both current in this set). Checked
- * against the snapshot and against the keys of that delegator (9.2 to 9.5). *out is borrowed from
- * the set, until a role above is replaced. UPT_E_NOT_LISTED when the snapshot does not list it;
- * UPT_E_INTERNAL when d is none of a current document, or its role is loaded already.
+ * A delegated role, reached as one that a delegation of delegator names (both current in this set).
+ * Checked against the snapshot and against the keys of that delegator (9.2 to 9.5). *out is
+ * borrowed from the set, until a role above is replaced. UPT_E_NOT_LISTED when the snapshot does
+ * not list it; UPT_E_INTERNAL when no current document delegates so, or the role is loaded already.
  */
 UPT_NODISCARD enum upt_code upt_trusted_set_update_delegated(struct upt_trusted_set *set,
-	const struct upt_metadata *delegator, const struct upt_delegation *d, struct upt_buf *bytes,
-	int64_t now, const struct upt_metadata **out, struct upt_err *err);
+	const struct upt_metadata *delegator, const struct upt_delegated_role *as,
+	struct upt_buf *bytes, int64_t now, const struct upt_metadata **out, struct upt_err *err);
 /* A stored copy of a delegated role as the "previous" of the next check (9.4), by the delegator's
  * keys and without regard to expiry, as upt_trusted_set_restore(). */
 UPT_NODISCARD enum upt_code
 upt_trusted_set_restore_delegated(struct upt_trusted_set *set, const struct upt_metadata *delegator,
-	const struct upt_delegation *d, struct upt_buf *bytes, struct upt_err *err);
+	const struct upt_delegated_role *as, struct upt_buf *bytes, struct upt_err *err);
 /*
  * The delegated role as an earlier call accepted it, if its signatures also satisfy this
  * delegator's keys: a role reached twice is trusted through each path by itself. *out is NULL when
@@ -134,7 +136,7 @@ upt_trusted_set_restore_delegated(struct upt_trusted_set *set, const struct upt_
  */
 UPT_NODISCARD enum upt_code
 upt_trusted_set_find_delegated(struct upt_trusted_set *set, const struct upt_metadata *delegator,
-	const struct upt_delegation *d, const struct upt_metadata **out, struct upt_err *err);
+	const struct upt_delegated_role *as, const struct upt_metadata **out, struct upt_err *err);
 
 /* The root of trust, also before upt_trusted_set_finish_root(); NULL when none is pinned. Borrowed.
  */

@@ -42,6 +42,7 @@ plain_tuf(const struct tuf_options *options)
 		.equal_version_is_current = true,
 		.targets_bound_by_snapshot = true,
 		.visit_roles_once = true,
+		.single_role_delegations = true,
 		.plain_leading_dot = true,
 	};
 

@@ -60,6 +60,22 @@ UPT_NODISCARD enum upt_code upt_author_add_delegation(cJSON *targets, const stru
 	const char *const *paths, size_t n_paths, const char *const *hardware_ids, size_t n_hardware_ids,
 	bool terminating, struct upt_err *err);
 
+/* Which targets a delegation is about. */
+struct upt_author_scope {
+	const char *const *paths;
+	size_t n_paths;
+	const char *const *hardware_ids;
+	size_t n_hardware_ids;
+	bool terminating;
+};
+/*
+ * Adds a delegation to several roles, of which min_roles must agree (TAP 3). name is the delegation's
+ * own; the order of the roles decides between groups that agree on different things.
+ */
+UPT_NODISCARD enum upt_code upt_author_add_multi_role_delegation(cJSON *targets, const char *name,
+	const struct upt_author_role *roles, size_t n_roles, unsigned min_roles,
+	const struct upt_author_scope *scope, struct upt_err *err);
+
 /* {"keytype","scheme","keyval":{"public"}} of the public part; NULL without memory. */
 cJSON *upt_author_key(const struct upt_private_key *key);
 

@@ -221,28 +221,89 @@ get_delegations(cJSON *targets)
 	return delegations;
 }
 
+/* An entry with everything but the roles; NULL without memory. */
+static cJSON *
+make_delegation(const char *name, const struct upt_author_scope *scope)
+{
+	upt_cleanup(author_json_clear) cJSON *entry = cJSON_CreateObject();
+	cJSON *result;
+
+	if (entry == NULL || cJSON_AddStringToObject(entry, "name", name) == NULL ||
+		!add_strings(entry, "paths", scope->paths, scope->n_paths) ||
+		cJSON_AddBoolToObject(entry, "terminating", scope->terminating) == NULL ||
+		(scope->n_hardware_ids > 0 && !add_strings(entry, "hardwareIds",
+						      scope->hardware_ids, scope->n_hardware_ids)))
+		return NULL;
+	result = entry;
+	entry = NULL;
+	return result;
+}
+
+/* Appends *entry, which is taken over on success, and the keys of its roles. */
+static enum upt_code
+append_delegation(cJSON *targets, cJSON **entry, const struct upt_author_role *roles,
+	size_t n_roles, struct upt_err *err)
+{
+	cJSON *delegations = get_delegations(targets);
+	cJSON *keys = cJSON_GetObjectItemCaseSensitive(delegations, "keys");
+	cJSON *list = cJSON_GetObjectItemCaseSensitive(delegations, "roles");
+
+	if (delegations == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a delegation");
+	if (!cJSON_IsObject(keys) || !cJSON_IsArray(list))
+		return upt_fail(err, UPT_E_MALFORMED, "delegations without keys or roles");
+	for (size_t i = 0; i < n_roles; i++) {
+		if (!author_add_keys(keys, &roles[i]))
+			return upt_fail(
+				err, UPT_E_NO_MEMORY, "no memory to delegate to %s", roles[i].name);
+	}
+	cJSON_AddItemToArray(list, *entry);
+	*entry = NULL;
+	return UPT_OK;
+}
+
 enum upt_code
 upt_author_add_delegation(cJSON *targets, const struct upt_author_role *role,
 	const char *const *paths, size_t n_paths, const char *const *hardware_ids,
 	size_t n_hardware_ids, bool terminating, struct upt_err *err)
 {
-	upt_cleanup(author_json_clear) cJSON *entry = cJSON_CreateObject();
-	cJSON *delegations, *keys, *roles;
+	const struct upt_author_scope scope = {
+		paths, n_paths, hardware_ids, n_hardware_ids, terminating};
+	upt_cleanup(author_json_clear) cJSON *entry = make_delegation(role->name, &scope);
 
-	if (entry == NULL || cJSON_AddStringToObject(entry, "name", role->name) == NULL ||
-		!author_add_role(entry, role) || !add_strings(entry, "paths", paths, n_paths) ||
-		cJSON_AddBoolToObject(entry, "terminating", terminating) == NULL ||
-		(n_hardware_ids > 0 &&
-			!add_strings(entry, "hardwareIds", hardware_ids, n_hardware_ids)) ||
-		(delegations = get_delegations(targets)) == NULL)
+	if (entry == NULL || !author_add_role(entry, role))
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory to delegate to %s", role->name);
-	keys = cJSON_GetObjectItemCaseSensitive(delegations, "keys");
-	roles = cJSON_GetObjectItemCaseSensitive(delegations, "roles");
-	if (!cJSON_IsObject(keys) || !cJSON_IsArray(roles))
-		return upt_fail(err, UPT_E_MALFORMED, "delegations without keys or roles");
-	if (!author_add_keys(keys, role))
-		return upt_fail(err, UPT_E_NO_MEMORY, "no memory to delegate to %s", role->name);
-	cJSON_AddItemToArray(roles, entry);
-	entry = NULL;
-	return UPT_OK;
+	return append_delegation(targets, &entry, role, 1, err);
+}
+
+static bool
+add_roleinfo(cJSON *entry, const struct upt_author_role *roles, size_t n_roles)
+{
+	cJSON *list = cJSON_AddArrayToObject(entry, "roleinfo");
+
+	for (size_t i = 0; list != NULL && i < n_roles; i++) {
+		cJSON *item = cJSON_CreateObject();
+
+		if (item == NULL)
+			return false;
+		cJSON_AddItemToArray(list, item);
+		if (cJSON_AddStringToObject(item, "rolename", roles[i].name) == NULL ||
+			!author_add_role(item, &roles[i]))
+			return false;
+	}
+	return list != NULL;
+}
+
+enum upt_code
+upt_author_add_multi_role_delegation(cJSON *targets, const char *name,
+	const struct upt_author_role *roles, size_t n_roles, unsigned min_roles,
+	const struct upt_author_scope *scope, struct upt_err *err)
+{
+	upt_cleanup(author_json_clear) cJSON *entry = make_delegation(name, scope);
+
+	if (entry == NULL ||
+		cJSON_AddNumberToObject(entry, "min_roles_in_agreement", min_roles) == NULL ||
+		!add_roleinfo(entry, roles, n_roles))
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for delegation %s", name);
+	return append_delegation(targets, &entry, roles, n_roles, err);
 }

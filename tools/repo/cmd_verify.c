@@ -158,6 +158,25 @@ verify_targets(struct verification *v, const struct upt_metadata *doc, struct up
 	return UPT_OK;
 }
 
+static enum upt_code verify_tree(struct verification *v, const struct upt_metadata *doc,
+	unsigned depth, struct upt_err *err);
+
+static enum upt_code
+verify_delegation(struct verification *v, const struct upt_metadata *doc,
+	const struct upt_delegation *d, unsigned depth, struct upt_err *err)
+{
+	for (size_t i = 0; i < d->n_roles; i++) {
+		const struct upt_metadata *role;
+		UPT_TRY(upt_refresh_delegated(
+			v->set, &v->feed, doc, &d->roles[i], v->now, &role, err));
+		UPT_TRY(verify_tree(v, role, depth + 1, err));
+	}
+	if (doc->targets.has_multi_roles && d->n_roles > 1)
+		cli_say(v->cli, "%s lets %zu roles list targets on which %" PRIu64 " agree",
+			d->name, d->n_roles, d->min_roles);
+	return UPT_OK;
+}
+
 static enum upt_code
 verify_tree(
 	struct verification *v, const struct upt_metadata *doc, unsigned depth, struct upt_err *err)
@@ -166,12 +185,8 @@ verify_tree(
 	if (depth == MAX_DEPTH && doc->targets.n_delegations > 0)
 		return upt_fail(
 			err, UPT_E_DELEGATION, "role %s delegates %d deep", doc->name, MAX_DEPTH);
-	for (size_t i = 0; i < doc->targets.n_delegations; i++) {
-		const struct upt_metadata *role;
-		UPT_TRY(upt_refresh_delegated(
-			v->set, &v->feed, doc, &doc->targets.delegations[i], v->now, &role, err));
-		UPT_TRY(verify_tree(v, role, depth + 1, err));
-	}
+	for (size_t i = 0; i < doc->targets.n_delegations; i++)
+		UPT_TRY(verify_delegation(v, doc, &doc->targets.delegations[i], depth, err));
 	return UPT_OK;
 }
 

@@ -239,9 +239,12 @@ check_against(const struct upt_metadata *definer, const char *role_name,
 	}
 	for (size_t i = 0; i < definer->targets.n_delegations; i++) {
 		const struct upt_delegation *d = &definer->targets.delegations[i];
-		if (strcmp(d->name, role_name) == 0)
-			return upt_envelope_check_threshold(
-				envelope, &definer->targets.keyring, &d->role, role_name, err);
+		for (size_t k = 0; k < d->n_roles; k++) {
+			if (strcmp(d->roles[k].name, role_name) == 0)
+				return upt_envelope_check_threshold(envelope,
+					&definer->targets.keyring, &d->roles[k].keys, role_name,
+					err);
+		}
 	}
 	return upt_fail(err, UPT_E_THRESHOLD, "nothing names the keys of role %s", role_name);
 }

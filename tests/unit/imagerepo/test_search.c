@@ -1,154 +1,9 @@
 /* resolve_delegations over a repository in memory: order, termination, cycles, limits, failures. */
-#include "../metadata/memory_feed.h"
+#include "scene.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/encode.h"
-#include "imagerepo/imagerepo.h"
-
-#define MAX_ROLES 80
-
-/* Roles of the repository; the first is the top level. */
-struct scene {
-	struct world w;
-	struct memory_feed m;
-	size_t n_roles;
-	struct {
-		char name[40];
-		unsigned keys;
-		cJSON *payload;
-	} roles[MAX_ROLES];
-	struct upt_arena arena;
-	struct upt_target found;
-	struct upt_err err;
-	const char *hardware_id;
-	bool crosses;
-};
-
-static cJSON *
-role(struct scene *s, const char *name, unsigned keys)
-{
-	for (size_t i = 0; i < s->n_roles; i++) {
-		if (strcmp(s->roles[i].name, name) == 0)
-			return s->roles[i].payload;
-	}
-	assert_true(s->n_roles < MAX_ROLES);
-	snprintf(s->roles[s->n_roles].name, sizeof(s->roles[0].name), "%s", name);
-	s->roles[s->n_roles].keys = keys;
-	s->roles[s->n_roles].payload = empty_targets(1);
-	return s->roles[s->n_roles++].payload;
-}
-
-/* The content tells which role listed it. */
-static void
-lists(struct scene *s, const char *who, const char *target)
-{
-	struct upt_image image = image_of(target, upt_span_str(who), false);
-
-	image.length_bytes = strlen(who);
-	assert_code(upt_author_add_target(role(s, who, K(DEL_A)), &image, NULL, NULL), UPT_OK);
-}
-
-static void
-delegates(struct scene *s, const char *from, const char *to, const char *path, bool terminating)
-{
-	role(s, to, K(DEL_A));
-	delegate(&s->w, role(s, from, K(DEL_A)), to, K(DEL_A), 1, path, terminating);
-}
-
-static void
-publish(struct scene *s)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
-	cJSON *snapshot = upt_author_snapshot(1, LATER);
-	char file[64];
-
-	for (size_t i = 0; i < s->n_roles; i++) {
-		sign_with(&s->w, s->roles[i].payload, s->roles[i].keys, &bytes);
-		snprintf(file, sizeof(file), "1.%s.json", s->roles[i].name);
-		serve(&s->m, file, upt_buf_span(&bytes));
-		assert_code(
-			upt_author_snapshot_add(snapshot, file + 2, 1, upt_buf_span(&bytes), NULL),
-			UPT_OK);
-	}
-	s->n_roles = 0;
-	sign_with(&s->w, snapshot, K(SNAP), &bytes);
-	serve(&s->m, "1.snapshot.json", upt_buf_span(&bytes));
-	sign_with(&s->w, timestamp_of(1, 1, upt_buf_span(&bytes)), K(TIME), &bytes);
-	serve(&s->m, "timestamp.json", upt_buf_span(&bytes));
-	sign_with(&s->w, plain_root(&s->w, 1), K(ROOT), &bytes);
-	store(&s->m, "root", upt_buf_span(&bytes));
-}
-
-static enum upt_code
-find(struct scene *s, const char *name)
-{
-	struct upt_search search = {.feed = &s->m.feed,
-		.now = NOW,
-		.hardware_id = s->hardware_id,
-		.star_crosses_slash = s->crosses};
-	enum upt_code code;
-
-	s->err = (struct upt_err){0};
-	s->m.log[0] = '\0';
-	code = upt_imagerepo_find(s->w.set, &search, name, &s->arena, &s->found, &s->err);
-	if (code != UPT_OK) {
-		assert_code(s->err.code, code);
-		assert_int_equal(s->err.repo, UPT_REPO_IMAGE);
-		assert_string_equal(s->found.image.name, "");
-	} else {
-		assert_string_equal(s->found.image.name, name);
-	}
-	return code;
-}
-
-static void
-refresh(struct scene *s)
-{
-	bool changed;
-
-	publish(s);
-	world_reset(&s->w);
-	assert_code(upt_refresh(s->w.set, &s->m.feed, NOW, &changed, &s->err), UPT_OK);
-}
-
-/* The role that listed it, by the hash of its content. */
-static void
-assert_found(struct scene *s, const char *name, const char *who)
-{
-	struct upt_image want = image_of(name, upt_span_str(who), false);
-
-	if (find(s, name) != UPT_OK)
-		fail_msg("%s: %s", name, s->err.message);
-	assert_true(upt_digest_equal(&s->found.image.digests[0], &want.digests[0]));
-}
-
-static int
-setup(void **state)
-{
-	struct scene *s = calloc(1, sizeof(*s));
-
-	assert_non_null(s);
-	world_init(&s->w, UPT_REPO_IMAGE);
-	memory_feed_init(&s->m);
-	s->hardware_id = "hw";
-	role(s, "targets", K(TARG));
-	*state = s;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct scene *s = *state;
-
-	world_clear(&s->w);
-	memory_feed_clear(&s->m);
-	upt_arena_clear(&s->arena);
-	free(s);
-	return 0;
-}
 
 static void
 search_needs_current_targets(void **state)
@@ -509,7 +364,7 @@ role_is_fetched_once_for_many_searches(void **state)
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 	const struct CMUnitTest tests[] = {
 		T(search_needs_current_targets),
 		T(top_level_goes_first_and_delegations_follow_in_listed_order),

@@ -1,6 +1,7 @@
 /* Delegated targets in the trusted set, and the file names and limits of all roles. */
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define CONTENT upt_span("content", 7)
@@ -43,12 +44,12 @@ list(struct world *w, uint64_t version, cJSON *targets, const struct scene *s)
 	accepts_bytes(w, TARGETS, upt_buf_span(&t));
 }
 
-static const struct upt_delegation *
+static const struct upt_delegated_role *
 delegation(const struct upt_metadata *delegator, const char *name)
 {
 	for (size_t i = 0; i < delegator->targets.n_delegations; i++) {
 		if (strcmp(delegator->targets.delegations[i].name, name) == 0)
-			return &delegator->targets.delegations[i];
+			return &delegator->targets.delegations[i].roles[0];
 	}
 	fail_msg("no delegation to %s", name);
 	return NULL;
@@ -223,11 +224,11 @@ only_a_current_document_delegates(void **state)
 	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "evil", &bytes, &foreign, NULL), UPT_OK);
 	assert_code(give(w, foreign, "a", upt_buf_span(&s.a), &out), UPT_E_INTERNAL);
 	t = upt_trusted_set_targets(w->set);
-	assert_code(upt_trusted_set_update_delegated(
-			    w->set, t, &foreign->targets.delegations[0], &s.a, NOW, &out, NULL),
+	assert_code(upt_trusted_set_update_delegated(w->set, t,
+			    &foreign->targets.delegations[0].roles[0], &s.a, NOW, &out, NULL),
 		UPT_E_INTERNAL);
 	assert_code(upt_trusted_set_find_delegated(
-			    w->set, foreign, &foreign->targets.delegations[0], &out, NULL),
+			    w->set, foreign, &foreign->targets.delegations[0].roles[0], &out, NULL),
 		UPT_E_INTERNAL);
 	scene_clear(&s);
 }
@@ -241,7 +242,7 @@ delegated_role_refuses_rollback_below_its_stored_copy(void **state)
 	struct scene s = {0};
 	struct upt_buf old = {0}, thiefs = {0};
 	const struct upt_metadata *t, *out;
-	const struct upt_delegation *d;
+	const struct upt_delegated_role *d;
 
 	sign_with(w, targets_with(7, "a/x", CONTENT), K(DEL_A), &old);
 	sign_with(w, targets_with(9, "a/x", CONTENT), K(THIEF), &thiefs);
@@ -326,6 +327,9 @@ delegations_of_a_wrong_shape_are_refused(void **state)
 		{"delegations/roles/0/keyids", NULL, UPT_E_MALFORMED},
 		{"delegations/roles/0/keyids", "[\"a\",\"a\"]", UPT_E_DUPLICATE_KEYID},
 		{"delegations/roles/0/hardwareIds", "\"hw\"", UPT_E_MALFORMED},
+		/* half of the shape of several roles */
+		{"delegations/roles/0/min_roles_in_agreement", "1", UPT_E_MALFORMED},
+		{"delegations/roles/0/roleinfo", "[]", UPT_E_MALFORMED},
 		{"delegations/keys", "[]", UPT_E_MALFORMED},
 	};
 	struct upt_metadata *out;
@@ -348,6 +352,206 @@ delegations_of_a_wrong_shape_are_refused(void **state)
 	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &bytes, &out, NULL), UPT_OK);
 	assert_true(out->targets.has_delegations);
 	upt_metadata_free(&out);
+}
+
+/* "team" is both "a" and "b", of which one must agree. */
+static cJSON *
+team(struct world *w)
+{
+	const struct named_keys roles[] = {{"a", K(DEL_A)}, {"b", K(DEL_B)}};
+	cJSON *t = top(w, 1);
+
+	delegate_to_several(w, t, "team", roles, 2, 1, "*", true);
+	return t;
+}
+
+static void
+delegation_to_several_roles_is_read_beside_others(void **state)
+{
+	struct world *w = *state;
+	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	const struct upt_delegation *d;
+	cJSON *t = team(w);
+
+	set_member(t, "delegations/roles/2/min_roles_in_agreement", cJSON_CreateNumber(2));
+	set_member(t, "delegations/roles/2/hardwareIds", cJSON_Parse("[\"hw\"]"));
+	sign_with(w, t, K(TARG), &bytes);
+	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &bytes, &m, NULL), UPT_OK);
+	assert_true(m->targets.has_multi_roles);
+	assert_int_equal(m->targets.n_delegations, 3);
+	d = &m->targets.delegations[1];
+	assert_int_equal(d->n_roles, 1);
+	assert_int_equal(d->min_roles, 1);
+	assert_string_equal(d->roles[0].name, "b");
+	d = &m->targets.delegations[2];
+	assert_string_equal(d->name, "team");
+	assert_int_equal(d->n_roles, 2);
+	assert_int_equal(d->min_roles, 2);
+	assert_true(d->terminating);
+	assert_string_equal(d->paths[0], "*");
+	assert_string_equal(d->hardware_ids[0], "hw");
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(d->roles[i].name, i == 0 ? "a" : "b");
+		assert_int_equal(d->roles[i].keys.threshold, 1);
+		assert_int_equal(d->roles[i].keys.n_keyids, 1);
+	}
+	assert_string_not_equal(d->roles[0].keys.keyids[0], d->roles[1].keys.keyids[0]);
+}
+
+static void
+delegations_to_several_roles_of_a_wrong_shape_are_refused(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *member, *json;
+		enum upt_code want;
+	} cases[] = {
+		{"name", NULL, UPT_E_MALFORMED},
+		{"name", "\"a\"", UPT_E_MALFORMED}, /* another delegation's */
+		{"name", "1", UPT_E_MALFORMED}, {"min_roles_in_agreement", NULL, UPT_E_MALFORMED},
+		{"min_roles_in_agreement", "\"1\"", UPT_E_MALFORMED},
+		{"min_roles_in_agreement", "true", UPT_E_MALFORMED},
+		{"min_roles_in_agreement", "0", UPT_E_BAD_THRESHOLD},
+		{"min_roles_in_agreement", "3", UPT_E_BAD_THRESHOLD},
+		{"roleinfo", NULL, UPT_E_MALFORMED}, {"roleinfo", "{}", UPT_E_MALFORMED},
+		{"roleinfo", "[]", UPT_E_MALFORMED}, {"roleinfo/0", "\"a\"", UPT_E_MALFORMED},
+		{"roleinfo/0/rolename", NULL, UPT_E_MALFORMED},
+		{"roleinfo/0/rolename", "1", UPT_E_MALFORMED},
+		{"roleinfo/0/rolename", "\"\"", UPT_E_MALFORMED},
+		{"roleinfo/0/rolename", "\"b\"", UPT_E_MALFORMED}, /* twice */
+		{"roleinfo/0/rolename", "\"root\"", UPT_E_MALFORMED},
+		{"roleinfo/1/rolename", "\"targets\"", UPT_E_MALFORMED},
+		{"roleinfo/1/keyids", NULL, UPT_E_MALFORMED},
+		{"roleinfo/1/keyids", "[\"k\",\"k\"]", UPT_E_DUPLICATE_KEYID},
+		{"roleinfo/1/threshold", NULL, UPT_E_MALFORMED},
+		{"roleinfo/1/threshold", "0", UPT_E_BAD_THRESHOLD},
+		{"keyids", "[\"k\"]", UPT_E_MALFORMED}, /* half of the other shape */
+		{"threshold", "1", UPT_E_MALFORMED}, {"paths", NULL, UPT_E_MALFORMED},
+		{"path_hash_prefixes", "[\"00\"]", UPT_E_MALFORMED}, /* and paths */
+	};
+	struct upt_metadata *out;
+	struct upt_buf bytes = {0};
+	char path[80];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cJSON *t = team(w);
+
+		snprintf(path, sizeof(path), "delegations/roles/2/%s", cases[i].member);
+		if (cases[i].json == NULL)
+			drop_member(t, path);
+		else
+			set_member(t, path, cJSON_Parse(cases[i].json));
+		sign_with(w, t, K(TARG), &bytes);
+		assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &bytes, &out, NULL),
+			cases[i].want);
+		assert_null(out);
+		assert_true(bytes.len > 0);
+	}
+	sign_with(w, team(w), K(TARG), &bytes);
+	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &bytes, &out, NULL), UPT_OK);
+	upt_metadata_free(&out);
+}
+
+static enum upt_code
+read_roles(struct world *w, size_t n)
+{
+	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	struct named_keys roles[UPT_MAX_MULTI_ROLES + 1];
+	char names[UPT_MAX_MULTI_ROLES + 1][24];
+	cJSON *t = empty_targets(1);
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "r%zu", i);
+		roles[i] = (struct named_keys){names[i], K(DEL_A)};
+	}
+	delegate_to_several(w, t, "team", roles, n, (unsigned)n, "*", false);
+	sign_with(w, t, K(TARG), &bytes);
+	return upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &bytes, &m, NULL);
+}
+
+static void
+number_of_roles_in_a_delegation_is_bounded(void **state)
+{
+	assert_code(read_roles(*state, 1), UPT_OK);
+	assert_code(read_roles(*state, UPT_MAX_MULTI_ROLES), UPT_OK);
+	assert_code(read_roles(*state, UPT_MAX_MULTI_ROLES + 1), UPT_E_DELEGATION);
+}
+
+/* Its members are looked up one by one, each by the keys that stand beside its name. */
+static void
+each_of_several_roles_is_checked_by_its_own_keys(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	const struct named_keys roles[] = {{"a", K(DEL_A)}, {"b", K(DEL_B)}};
+	const struct upt_metadata *t, *out;
+	const struct upt_delegated_role *members;
+	cJSON *payload = empty_targets(1);
+
+	delegate_to_several(w, payload, "team", roles, 2, 2, "*", false);
+	sign_with(w, targets_with(1, "x", CONTENT), K(DEL_A), &s.a);
+	sign_with(w, targets_with(1, "x", CONTENT), K(DEL_A), &s.b);
+	list(w, 1, payload, &s);
+	t = upt_trusted_set_targets(w->set);
+	members = t->targets.delegations[0].roles;
+	assert_code(upt_trusted_set_update_delegated(w->set, t, &members[1], &s.b, NOW, &out, NULL),
+		UPT_E_THRESHOLD);
+	assert_null(out);
+	assert_code(upt_trusted_set_update_delegated(w->set, t, &members[0], &s.a, NOW, &out, NULL),
+		UPT_OK);
+	assert_string_equal(out->name, "a");
+	scene_clear(&s);
+}
+
+/* One document may name a role in two delegations, each with keys of its own. */
+static void
+role_in_two_delegations_answers_to_both(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	const struct named_keys roles[] = {{"a", K(DEL_C)}, {"b", K(DEL_B)}};
+	const struct upt_metadata *t, *out;
+	const struct upt_delegated_role *members;
+	cJSON *payload = top(w, 1);
+
+	delegate_to_several(w, payload, "team", roles, 2, 2, "*", false);
+	sign_with(w, targets_with(1, "x", CONTENT), K(DEL_A), &s.a);
+	sign_with(w, targets_with(1, "x", CONTENT), K(DEL_B), &s.b);
+	list(w, 1, payload, &s);
+	t = upt_trusted_set_targets(w->set);
+	assert_code(give(w, t, "a", upt_buf_span(&s.a), &out), UPT_OK);
+	assert_code(give(w, t, "b", upt_buf_span(&s.b), &out), UPT_OK);
+	members = t->targets.delegations[2].roles;
+	assert_code(upt_trusted_set_find_delegated(w->set, t, &members[0], &out, NULL),
+		UPT_E_THRESHOLD);
+	assert_null(out);
+	assert_code(upt_trusted_set_find_delegated(w->set, t, &members[1], &out, NULL), UPT_OK);
+	assert_string_equal(out->name, "b");
+	scene_clear(&s);
+}
+
+/* TAP 3 is no part of plain TUF. */
+static void
+plain_tuf_refuses_delegations_to_several_roles(void **state)
+{
+	struct world *w = *state;
+	struct scene s = {0};
+	struct upt_buf bytes = {0}, snapshot = {0};
+
+	w->policy.single_role_delegations = true;
+	world_reset(w);
+	accepts(w, PIN, plain_root(w, 1), K(ROOT));
+	assert_code(upt_trusted_set_finish_root(w->set, NOW, NULL), UPT_OK);
+	sign_with(w, team(w), K(TARG), &bytes);
+	sign_with(w, snapshot_of(1, 1, upt_buf_span(&bytes)), K(SNAP), &snapshot);
+	accepts(w, TIMESTAMP, timestamp_of(1, 1, upt_buf_span(&snapshot)), K(TIME));
+	accepts_bytes(w, SNAPSHOT, upt_buf_span(&snapshot));
+	refuses_bytes(w, TARGETS, upt_buf_span(&bytes), UPT_E_MALFORMED);
+	list(w, 2, top(w, 2), &s);
+	upt_buf_clear(&bytes);
+	upt_buf_clear(&snapshot);
 }
 
 /* ---- names and limits ---- */
@@ -456,6 +660,12 @@ main(void)
 		T(delegated_role_refuses_rollback_below_its_stored_copy),
 		T(restored_delegated_role_gives_way_to_a_newer_one),
 		T(delegations_of_a_wrong_shape_are_refused),
+		T(delegation_to_several_roles_is_read_beside_others),
+		T(delegations_to_several_roles_of_a_wrong_shape_are_refused),
+		T(number_of_roles_in_a_delegation_is_bounded),
+		T(each_of_several_roles_is_checked_by_its_own_keys),
+		T(role_in_two_delegations_answers_to_both),
+		T(plain_tuf_refuses_delegations_to_several_roles),
 		T(file_names_are_versioned_in_a_consistent_repository),
 		T(file_names_are_plain_without_consistent_snapshots),
 		T(role_names_cannot_leave_the_folder),

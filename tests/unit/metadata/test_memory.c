@@ -106,19 +106,22 @@ shape_of(const struct upt_trusted_set *set)
 struct scene {
 	struct world w;
 	struct release r;
-	struct upt_buf roots[2], delegated;
+	struct upt_buf roots[2], delegated; /* both delegated roles say the same */
 	struct {
 		enum step step;
 		struct upt_span bytes;
 	} steps[N_STEPS];
 };
 
-/* All key types, keys that are unsorted and not ASCII, a delegation: every way through the code. */
+/* All key types, keys that are unsorted and not ASCII, a delegation to two roles that agree: every
+ * way through the code. */
 static struct scene *
 scene_new(void)
 {
 	struct scene *s = calloc(1, sizeof(*s));
-	cJSON *targets = targets_with(1, "gr\xc3\xbc\xe6\xbc\xa2n", upt_span("c", 1)), *snapshot;
+	cJSON *targets = targets_with(1, "gr\xc3\xbc\xe6\xbc\xa2n", upt_span("c", 1)), *snapshot,
+	      *delegated;
+	const struct named_keys pair[] = {{"role", K(DEL_A)}, {"other", K(DEL_A)}};
 	struct root_plan plan = {1, K(ROOT) | K(ROOT2), K(TIME), K(SNAP), K(TARG), 2, false};
 
 	assert_non_null(s);
@@ -132,12 +135,17 @@ scene_new(void)
 		plan.version = (uint64_t)i + 1;
 		sign_with(&s->w, plan_root(&s->w, &plan), K(ROOT) | K(ROOT2), &s->roots[i]);
 	}
-	sign_with(&s->w, targets_with(1, "x", upt_span("c", 1)), K(DEL_A), &s->delegated);
-	delegate(&s->w, targets, "role", K(DEL_A), 1, "*", false);
+	delegated = targets_with(1, "x", upt_span("c", 1));
+	set_member(delegated, "targets/x/custom", cJSON_Parse("{\"b\":1,\"a\":[2]}"));
+	sign_with(&s->w, delegated, K(DEL_A), &s->delegated);
+	delegate_to_several(&s->w, targets, "team", pair, 2, 2, "*", false);
 	sign_with(&s->w, targets, K(TARG), &s->r.targets);
 	snapshot = snapshot_of(1, 1, upt_buf_span(&s->r.targets));
 	assert_code(upt_author_snapshot_add(
 			    snapshot, "role.json", 1, upt_buf_span(&s->delegated), NULL),
+		UPT_OK);
+	assert_code(upt_author_snapshot_add(
+			    snapshot, "other.json", 1, upt_buf_span(&s->delegated), NULL),
 		UPT_OK);
 	sign_with(&s->w, snapshot, K(SNAP), &s->r.snapshot);
 	sign_with(
@@ -376,6 +384,7 @@ each_failure_of_a_cycle_keeps_the_store_sound(void **state)
 		serve(&m, "1.snapshot.json", upt_buf_span(&s->r.snapshot));
 		serve(&m, "1.targets.json", upt_buf_span(&s->r.targets));
 		serve(&m, "1.role.json", upt_buf_span(&s->delegated));
+		serve(&m, "1.other.json", upt_buf_span(&s->delegated));
 		code = cycle(s, &m, n);
 		more = failed;
 		assert_code(code, more ? UPT_E_NO_MEMORY : UPT_OK);

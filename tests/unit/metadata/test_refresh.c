@@ -420,7 +420,7 @@ targets_only_director_is_asked_for_root_and_targets(void **state)
 
 /* ---- delegated roles ---- */
 
-static const struct upt_delegation *
+static const struct upt_delegated_role *
 publish_delegated(struct scene *s, uint64_t v, struct upt_span role, uint64_t role_version)
 {
 	cJSON *targets = empty_targets(v), *snapshot;
@@ -439,11 +439,11 @@ publish_delegated(struct scene *s, uint64_t v, struct upt_span role, uint64_t ro
 	serve(&s->m, "timestamp.json", upt_buf_span(&s->r.timestamp));
 	assert_code(refresh_anew(s), UPT_OK);
 	s->m.log[0] = '\0';
-	return &upt_trusted_set_targets(s->w.set)->targets.delegations[0];
+	return &upt_trusted_set_targets(s->w.set)->targets.delegations[0].roles[0];
 }
 
 static enum upt_code
-get_delegated(struct scene *s, const struct upt_delegation *d, const struct upt_metadata **out)
+get_delegated(struct scene *s, const struct upt_delegated_role *d, const struct upt_metadata **out)
 {
 	return upt_refresh_delegated(
 		s->w.set, &s->m.feed, upt_trusted_set_targets(s->w.set), d, NOW, out, &s->err);
@@ -454,7 +454,7 @@ delegated_role_is_fetched_once_saved_and_then_taken_from_the_store(void **state)
 {
 	struct scene *s = *state;
 	struct upt_buf role = {0};
-	const struct upt_delegation *d;
+	const struct upt_delegated_role *d;
 	const struct upt_metadata *out;
 
 	sign_with(&s->w, empty_targets(4), K(DEL_A), &role);
@@ -469,7 +469,7 @@ delegated_role_is_fetched_once_saved_and_then_taken_from_the_store(void **state)
 	assert_log(&s->m, "");
 	assert_code(refresh_anew(s), UPT_OK);
 	s->m.log[0] = '\0';
-	d = &upt_trusted_set_targets(s->w.set)->targets.delegations[0];
+	d = &upt_trusted_set_targets(s->w.set)->targets.delegations[0].roles[0];
 	assert_code(get_delegated(s, d, &out), UPT_OK);
 	assert_int_equal(out->version, 4);
 	assert_log(&s->m, "");
@@ -481,7 +481,7 @@ delegated_role_is_held_to_its_stored_version(void **state)
 {
 	struct scene *s = *state;
 	struct upt_buf role = {0}, older = {0};
-	const struct upt_delegation *d;
+	const struct upt_delegated_role *d;
 	const struct upt_metadata *out;
 
 	sign_with(&s->w, empty_targets(4), K(DEL_A), &role);
@@ -496,7 +496,7 @@ delegated_role_is_held_to_its_stored_version(void **state)
 	store(&s->m, "a/b", upt_buf_span(&role));
 	assert_code(refresh_anew(s), UPT_OK);
 	s->m.log[0] = '\0';
-	d = &upt_trusted_set_targets(s->w.set)->targets.delegations[0];
+	d = &upt_trusted_set_targets(s->w.set)->targets.delegations[0].roles[0];
 	assert_code(get_delegated(s, d, &out), UPT_OK);
 	assert_log(&s->m, "get 3.a%2Fb.json;save a/b 3");
 	upt_buf_clear(&role);
@@ -508,7 +508,7 @@ delegated_role_whose_store_is_unreadable_is_a_local_failure(void **state)
 {
 	struct scene *s = *state;
 	struct upt_buf role = {0};
-	const struct upt_delegation *d;
+	const struct upt_delegated_role *d;
 	const struct upt_metadata *out;
 
 	sign_with(&s->w, empty_targets(4), K(DEL_A), &role);

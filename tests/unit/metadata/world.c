@@ -170,6 +170,25 @@ delegate(struct world *w, cJSON *targets, const char *role, unsigned keys, unsig
 		UPT_OK);
 }
 
+void
+delegate_to_several(struct world *w, cJSON *targets, const char *name,
+	const struct named_keys *roles, size_t n, unsigned min, const char *path, bool terminating)
+{
+	const struct upt_private_key *lists[64][N_KEYS];
+	const struct upt_author_scope scope = {
+		.paths = &path, .n_paths = 1, .terminating = terminating};
+	struct upt_author_role r[64];
+
+	assert_true(n <= 64);
+	for (size_t i = 0; i < n; i++) {
+		r[i] = (struct upt_author_role){
+			.name = roles[i].role, .keys = lists[i], .threshold = 1};
+		r[i].n_keys = chosen_keys(w, roles[i].keys, lists[i]);
+	}
+	assert_code(upt_author_add_multi_role_delegation(targets, name, r, n, min, &scope, NULL),
+		UPT_OK);
+}
+
 /* ---- spoiling ---- */
 
 static cJSON *

@@ -68,6 +68,13 @@ cJSON *snapshot_of(uint64_t version, uint64_t targets_version, struct upt_span t
 cJSON *timestamp_of(uint64_t version, uint64_t snapshot_version, struct upt_span snapshot);
 void delegate(struct world *w, cJSON *targets, const char *role, unsigned keys, unsigned threshold,
 	const char *path, bool terminating);
+struct named_keys {
+	const char *role;
+	unsigned keys; /* of which one signs */
+};
+/* To several roles, of which min must agree (TAP 3). */
+void delegate_to_several(struct world *w, cJSON *targets, const char *name,
+	const struct named_keys *roles, size_t n, unsigned min, const char *path, bool terminating);
 /* Lists sha256 and, with sha512, the longer hash of the content. */
 struct upt_image image_of(const char *name, struct upt_span content, bool sha512);
 
