@@ -60,10 +60,13 @@ static enum upt_code
 check_names(const struct candidate *c, struct upt_err *err)
 {
 	const cJSON *delegations = cJSON_GetObjectItemCaseSensitive(c->payload, "delegations");
-	const cJSON *entry;
+	cJSON *entry, *role;
 
 	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(delegations, "roles"))
-		UPT_TRY(repo_check_role_name(repo_json_text(entry, "name"), err));
+	{
+		for (int i = 0; (role = repo_delegated_role(entry, i)) != NULL; i++)
+			UPT_TRY(repo_check_role_name(repo_delegated_name(role), err));
+	}
 	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(c->payload, "targets"))
 		UPT_TRY(repo_check_target_name(entry->string, err));
 	return UPT_OK;

@@ -131,16 +131,18 @@ const struct command cmd_key_show = {
 static void
 print_roles(FILE *out, const cJSON *list, const char *id, bool *first)
 {
-	const cJSON *entry;
+	cJSON *entry, *role;
 
 	cJSON_ArrayForEach(entry, list)
 	{
-		const char *name =
-			entry->string != NULL ? entry->string : repo_json_text(entry, "name");
-		if (!repo_json_has_string(cJSON_GetObjectItemCaseSensitive(entry, "keyids"), id))
-			continue;
-		fprintf(out, "%s%s", *first ? "" : ",", name);
-		*first = false;
+		for (int i = 0; (role = repo_delegated_role(entry, i)) != NULL; i++) {
+			if (!repo_json_has_string(
+				    cJSON_GetObjectItemCaseSensitive(role, "keyids"), id))
+				continue;
+			fprintf(out, "%s%s", *first ? "" : ",",
+				role->string != NULL ? role->string : repo_delegated_name(role));
+			*first = false;
+		}
 	}
 }
 

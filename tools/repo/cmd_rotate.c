@@ -198,8 +198,8 @@ write_delegation(
 	UPT_TRY(repo_role_edit(role->parent, &payload, err));
 	delegations = cJSON_GetObjectItemCaseSensitive(payload, "delegations");
 	keys = cJSON_GetObjectItemCaseSensitive(delegations, "keys");
-	UPT_TRY(role_def_set(
-		keys, role_delegation(payload, role->name), h->keys, h->n, threshold, err));
+	UPT_TRY(role_def_set(keys, role_entry(payload, role->name), h->keys, h->n, threshold, err));
+	UPT_TRY(role_keys_apart(role_delegation(payload, role->name), err));
 	role_def_prune(keys, cJSON_GetObjectItemCaseSensitive(delegations, "roles"));
 	return repo_role_stage(role->parent, err);
 }

@@ -184,21 +184,49 @@ load_named(struct repo *repo, const char *name, struct repo_role *parent, struct
 	return load_role(repo, role, err);
 }
 
-static enum upt_code
-load_delegated(struct repo *repo, struct repo_role *parent, struct upt_err *err)
+cJSON *
+repo_delegated_role(cJSON *delegation, int i)
 {
-	const cJSON *delegations =
-		cJSON_GetObjectItemCaseSensitive(repo_role_payload(parent), "delegations");
-	const cJSON *entry;
+	const cJSON *several = cJSON_GetObjectItemCaseSensitive(delegation, "roleinfo");
 
-	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(delegations, "roles"))
-	{
-		const char *name = repo_json_text(entry, "name");
+	if (several != NULL)
+		return cJSON_GetArrayItem(several, i);
+	return i == 0 ? delegation : NULL;
+}
+
+const char *
+repo_delegated_name(const cJSON *delegated_role)
+{
+	const char *name = repo_json_text(delegated_role, "rolename");
+
+	return name[0] != '\0' ? name : repo_json_text(delegated_role, "name");
+}
+
+static enum upt_code
+load_delegation(
+	struct repo *repo, struct repo_role *parent, cJSON *entry, struct upt_err *err)
+{
+	const cJSON *role;
+
+	for (int i = 0; (role = repo_delegated_role(entry, i)) != NULL; i++) {
+		const char *name = repo_delegated_name(role);
 		if (repo_check_role_name(name, err) != UPT_OK)
 			return upt_wrap(err, UPT_E_MALFORMED, "delegations of %s", parent->name);
 		if (repo_role_find(repo, name) == NULL)
 			UPT_TRY(load_named(repo, name, parent, err));
 	}
+	return UPT_OK;
+}
+
+static enum upt_code
+load_delegated(struct repo *repo, struct repo_role *parent, struct upt_err *err)
+{
+	const cJSON *delegations =
+		cJSON_GetObjectItemCaseSensitive(repo_role_payload(parent), "delegations");
+	cJSON *entry;
+
+	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(delegations, "roles"))
+		UPT_TRY(load_delegation(repo, parent, entry, err));
 	return UPT_OK;
 }
 

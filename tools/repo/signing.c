@@ -6,15 +6,52 @@
 #include "base/clock.h"
 #include "metadata/roles.h"
 
+static cJSON *
+find_role(cJSON *delegation, const char *role_name)
+{
+	cJSON *role;
+
+	for (int i = 0; (role = repo_delegated_role(delegation, i)) != NULL; i++) {
+		if (strcmp(repo_delegated_name(role), role_name) == 0)
+			return role;
+	}
+	return NULL;
+}
+
+static cJSON *
+delegation_list(const cJSON *payload)
+{
+	return cJSON_GetObjectItemCaseSensitive(
+		cJSON_GetObjectItemCaseSensitive(payload, "delegations"), "roles");
+}
+
 cJSON *
 role_delegation(const cJSON *payload, const char *role_name)
 {
-	const cJSON *delegations = cJSON_GetObjectItemCaseSensitive(payload, "delegations");
 	cJSON *entry;
 
-	cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(delegations, "roles"))
+	cJSON_ArrayForEach(entry, delegation_list(payload))
 	{
-		if (strcmp(repo_json_text(entry, "name"), role_name) == 0)
+		if (find_role(entry, role_name) != NULL)
+			return entry;
+	}
+	return NULL;
+}
+
+cJSON *
+role_entry(const cJSON *payload, const char *role_name)
+{
+	return find_role(role_delegation(payload, role_name), role_name);
+}
+
+cJSON *
+role_delegation_named(const cJSON *payload, const char *name)
+{
+	cJSON *entry;
+
+	cJSON_ArrayForEach(entry, delegation_list(payload))
+	{
+		if (strcmp(repo_json_text(entry, "name"), name) == 0)
 			return entry;
 	}
 	return NULL;
@@ -32,7 +69,7 @@ role_def_find(
 			cJSON_GetObjectItemCaseSensitive(root, "roles"), role->name);
 	} else {
 		const cJSON *payload = repo_role_payload(role->parent);
-		entry = role_delegation(payload, role->name);
+		entry = role_entry(payload, role->name);
 		holder = cJSON_GetObjectItemCaseSensitive(payload, "delegations");
 	}
 	out->keys = cJSON_GetObjectItemCaseSensitive(holder, "keys");
@@ -300,15 +337,47 @@ role_def_set(cJSON *keys, cJSON *entry, struct repo_key *const *holders, size_t 
 	return set_text(entry, "threshold", cJSON_CreateNumber((double)threshold), err);
 }
 
+static enum upt_code
+check_pair_apart(const cJSON *a, const cJSON *b, struct upt_err *err)
+{
+	const cJSON *id;
+
+	cJSON_ArrayForEach(id, cJSON_GetObjectItemCaseSensitive(a, "keyids"))
+	{
+		if (repo_json_has_string(
+			    cJSON_GetObjectItemCaseSensitive(b, "keyids"), id->valuestring))
+			return upt_fail(err, UPT_E_USAGE,
+				"roles %s and %s have a key in common (key id %.16s...): its "
+				"holder would agree with himself",
+				repo_delegated_name(a), repo_delegated_name(b), id->valuestring);
+	}
+	return UPT_OK;
+}
+
+enum upt_code
+role_keys_apart(cJSON *delegation, struct upt_err *err)
+{
+	const cJSON *a, *b;
+
+	for (int i = 0; (a = repo_delegated_role(delegation, i)) != NULL; i++) {
+		for (int k = i + 1; (b = repo_delegated_role(delegation, k)) != NULL; k++)
+			UPT_TRY(check_pair_apart(a, b, err));
+	}
+	return UPT_OK;
+}
+
 static bool
 is_named(const cJSON *roles, const char *id)
 {
-	const cJSON *entry;
+	cJSON *entry, *role;
 
 	cJSON_ArrayForEach(entry, roles)
 	{
-		if (repo_json_has_string(cJSON_GetObjectItemCaseSensitive(entry, "keyids"), id))
-			return true;
+		for (int i = 0; (role = repo_delegated_role(entry, i)) != NULL; i++) {
+			if (repo_json_has_string(
+				    cJSON_GetObjectItemCaseSensitive(role, "keyids"), id))
+				return true;
+		}
 	}
 	return false;
 }

@@ -49,7 +49,13 @@ UPT_NODISCARD enum upt_code role_def_set(cJSON *keys, cJSON *entry, struct repo_
 	size_t n_holders, uint64_t threshold, struct upt_err *err);
 /* Removes keys that no role names. roles: an object or an array of entries with keyids. */
 void role_def_prune(cJSON *keys, const cJSON *roles);
-/* The entry of a delegated role in a payload, or NULL. */
+/* UPT_E_USAGE when two roles of a delegation have a key in common. Clients count roles: its holder
+ * would agree with himself. */
+UPT_NODISCARD enum upt_code role_keys_apart(cJSON *delegation, struct upt_err *err);
+/* The delegation in a payload that names the role, or NULL; in it, where the role's keys stand. */
 cJSON *role_delegation(const cJSON *payload, const char *role_name);
+cJSON *role_entry(const cJSON *payload, const char *role_name);
+/* The delegation of that name: of one role, the role's. */
+cJSON *role_delegation_named(const cJSON *payload, const char *name);
 
 #endif

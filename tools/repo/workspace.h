@@ -130,6 +130,10 @@ UPT_NODISCARD enum upt_code repo_role_stage(struct repo_role *role, struct upt_e
 UPT_NODISCARD enum upt_code repo_role_signs(const struct repo_role *role, const cJSON *payload,
 	bool *same, struct upt_err *err);
 void repo_roles_clear(struct repo *repo);
+/* The i-th role of an entry of delegations.roles, where keyids and threshold stand; NULL behind the
+ * last one. An entry that is to one role is that role itself. */
+cJSON *repo_delegated_role(cJSON *delegation, int i);
+const char *repo_delegated_name(const cJSON *delegated_role);
 /* "metadata/ROLE.json" and the like: folder without '/', version 0 for none. */
 void repo_role_path(const struct repo_role *role, const char *folder, uint64_t version,
 	char out[static 320]);

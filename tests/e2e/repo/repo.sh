@@ -58,8 +58,11 @@ is() {
 
 # Everything that a command may change; images/ may gain a copy that nothing names.
 state() {
-	[ -d w ] || return 0
-	(cd w && find . -type f ! -path './images/*' ! -name '.incoming' -print0 | sort -z | xargs -0 -r sha256sum)
+	local dir
+	for dir in w several; do
+		[ ! -d $dir ] ||
+			find $dir -type f ! -path "$dir/images/*" ! -name '.incoming' -print0 | sort -z | xargs -0 -r sha256sum
+	done
 }
 
 signed() { jq -cS .signed "$1"; }
@@ -90,7 +93,8 @@ verified() {
 		$d[0].signed as $d
 		| (if $d._type == "root"
 			then [$d.keys, $d.roles[.signed._type]]
-			else [$d.delegations.keys, ($d.delegations.roles[] | select(.name == $name))] end) as [$keys, $role]
+			else [$d.delegations.keys, ($d.delegations.roles[]
+				| select(.name == $name), (.roleinfo[]? | select(.rolename == $name)))] end) as [$keys, $role]
 		| $role.threshold,
 			(.signatures[] | select(.keyid | IN($role.keyids[]))
 			| [.sig, $keys[.keyid].keytype, ($keys[.keyid].keyval.public | @base64)] | @tsv)' "$1" >sigs
@@ -515,6 +519,52 @@ exec 9<w
 flock 9
 refuses "two at once" 8 "another uptane-repo" R publish
 exec 9<&-
+
+# ---- several roles that must agree ----
+S() { "$repo" -C several "$@"; }
+several=(--role release --key release --role qa --key qa --key qa2 --threshold 2 --role ci --key ci)
+ok "a workspace for them" S init
+for key in release qa qa2 ci; do
+	ok "key $key" S key generate $key
+done
+refuses "a role without a key" 2 "missing --key of role qa" S delegate apps --role release --key release --role qa --path 'app/*'
+refuses "a key before its role" 2 "stand before it" S delegate apps --key release --role qa --path 'app/*'
+refuses "one role twice" 2 "role qa is named twice" S delegate apps --role qa --key qa --role qa --key ci --path 'app/*'
+refuses "one key in two roles" 2 "agree with himself" S delegate apps --role qa --key qa --role ci --key qa --path 'app/*'
+refuses "more to agree than there are" 2 "4 roles to agree, of 3" S delegate apps "${several[@]}" --agree 4 --path 'app/*'
+refuses "none to agree" 2 "agree" S delegate apps "${several[@]}" --agree 0 --path 'app/*'
+refuses "one to agree" 2 "needs more than one --role" S delegate apps --key qa --agree 1 --path 'app/*'
+refuses "a top-level role among them" 2 "no name for a delegated role" S delegate apps --role root --key qa --path 'app/*'
+refuses "an unknown key" 2 "no key named nobody" S delegate apps --role qa --key nobody --path 'app/*'
+ok "delegate to several" S delegate apps "${several[@]}" --agree 2 --path 'app/*' --terminating
+is "it says how many" "$(cat out)" "staged the delegation apps from targets (2 of 3 roles must agree)"
+refuses "the same name" 2 "has a delegation apps already" S delegate apps --key ci --path 'x/*'
+refuses "one of its roles again" 2 "delegates to qa already" S delegate qa --key ci --path 'x/*'
+for role in release qa; do
+	ok "target of $role" S target add fw.bin --name app/fw --role $role
+done
+refuses "outside the paths" 2 "no client would find it" S target add fw.bin --name other/fw --role ci
+ok "publish several" S publish
+is "the shape of TAP 3" "$(jq -c '.signed.delegations.roles[0] |
+	[keys, .name, .min_roles_in_agreement, .terminating, [.roleinfo[] | [.rolename, .threshold, (.keyids | length)]]]' several/public/2.targets.json)" \
+	'[["min_roles_in_agreement","name","paths","roleinfo","terminating"],"apps",2,true,[["release",1,1],["qa",2,2],["ci",1,1]]]'
+is "each role has its own signatures" "$(delegated several/public release)$(delegated several/public qa)$(delegated several/public ci)" 121
+ok "verify several" S verify
+is "verify shows it" "$(grep -c '^apps lets 3 roles list targets on which 2 agree$' out)" 1
+is "a key's role among several" "$(S key list | awk -F'\t' '$1 == "qa2" { print $5 }')" qa
+refuses "another role's key for one of several" 2 "agree with himself" S rotate qa --add ci
+ok "rotate one of several" S rotate qa --replace qa2
+ok "publish its new key" S publish
+is "it signed" "$(delegated several/public qa)" 2
+ok "verify the new key" S verify
+refuses "one of several does not end alone" 2 "end apps, the delegation to all" S undelegate qa
+ok "undelegate several" S undelegate apps
+ok "publish their end" S publish
+is "no delegation is left" "$(jq -c .signed.delegations "$(newest several/public targets)")" null
+refuses "a role of it that ended" 2 "no longer delegated" S target add fw.bin --name app/x --role qa
+ok "delegate to one of them alone" S delegate qa --key qa --path 'app/*'
+ok "publish that" S publish
+ok "verify that" S verify
 
 # ---- director ----
 ok "director" "$repo" -C d init --type director
