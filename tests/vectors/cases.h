@@ -82,6 +82,7 @@ void cases_root(struct generator *g);
 void cases_listing(struct generator *g);
 void cases_director(struct generator *g);
 void cases_delegation(struct generator *g);
+void cases_multirole(struct generator *g);
 void cases_target(struct generator *g);
 void cases_spelling(struct generator *g);
 void cases_ota(struct generator *g);

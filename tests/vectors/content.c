@@ -114,6 +114,37 @@ scene_delegate(struct scene *s, const struct delegation *d)
 	return cJSON_GetArrayItem(body, cJSON_GetArraySize(body) - 1);
 }
 
+#define MAX_MULTI_ROLES 40
+
+cJSON *
+scene_delegate_to_several(struct scene *s, const struct multi_role *d)
+{
+	const struct upt_author_scope scope = {
+		.paths = &d->path, .n_paths = 1, .terminating = d->terminating};
+	struct upt_author_role roles[MAX_MULTI_ROLES];
+	const struct upt_private_key *keys[MAX_MULTI_ROLES];
+	char names[MAX_MULTI_ROLES][32], key[40];
+	struct upt_err err = {0};
+	cJSON *body = scene_body(s, IMAGE, d->from);
+	size_t n = 0;
+
+	for (const char *p = d->to; *p != '\0'; n++) {
+		size_t len = strcspn(p, " ");
+
+		must(n < MAX_MULTI_ROLES && len < sizeof(names[0]), "room for a role");
+		snprintf(names[n], sizeof(names[0]), "%.*s", (int)len, p);
+		snprintf(key, sizeof(key), "%s-1", names[n]);
+		make_delegated(s, &(struct delegation){.to = names[n], .keys = key});
+		must(pick_keys(s, scene_repo(s, IMAGE), key, &keys[n], 1) == 1, key);
+		roles[n] = (struct upt_author_role){
+			.name = names[n], .keys = &keys[n], .n_keys = 1, .threshold = 1};
+		p += len + (p[len] == ' ');
+	}
+	must_code(upt_author_add_multi_role_delegation(body, d->name, roles, n, d->min, &scope, &err), &err);
+	body = at(body, "delegations/roles");
+	return cJSON_GetArrayItem(body, cJSON_GetArraySize(body) - 1);
+}
+
 void
 scene_move_app(struct scene *s, const char *role)
 {

@@ -13,6 +13,7 @@ main(int argc, char **argv)
 		cases_listing,
 		cases_director,
 		cases_delegation,
+		cases_multirole,
 		cases_target,
 		cases_spelling,
 		cases_ota,

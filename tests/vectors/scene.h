@@ -172,6 +172,17 @@ struct delegation {
 };
 /* In the delegator's body; makes the delegated role unless it is there. Returns the entry. */
 cJSON *scene_delegate(struct scene *s, const struct delegation *d);
+
+struct multi_role {
+	const char *from;
+	const char *name; /* of the delegation */
+	const char *to; /* separated by spaces; the key of ROLE is ROLE-1 */
+	unsigned min;
+	const char *path;
+	bool terminating;
+};
+/* The same to several roles (TAP 3). */
+cJSON *scene_delegate_to_several(struct scene *s, const struct multi_role *d);
 /* The base target moves from top-level targets to this role. */
 void scene_move_app(struct scene *s, const char *role);
 
