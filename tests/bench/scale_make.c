@@ -107,7 +107,7 @@ static enum upt_code
 write_signed(struct scene *s, const char *file, const cJSON *payload, const size_t *keys, size_t n,
 	struct upt_buf *out, struct upt_err *err)
 {
-	const struct upt_private_key *list[2];
+	const struct upt_private_key *list[2] = {NULL};
 	upt_cleanup(upt_buf_clear) struct upt_buf path = {0};
 	upt_cleanup(file_clear) FILE *f = NULL;
 

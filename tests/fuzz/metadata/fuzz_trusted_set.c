@@ -295,6 +295,7 @@ drive(unsigned mode, struct upt_span input)
 		.equal_version_is_current = tuf,
 		.targets_bound_by_snapshot = tuf,
 		.visit_roles_once = tuf,
+		.single_role_delegations = tuf,
 		.plain_leading_dot = tuf,
 		.check_rules = director ? upt_director_check_rules : NULL,
 		.rules_ctx = &vehicle,

@@ -207,6 +207,34 @@ check_strings(const cJSON *list, const char *const *ours, size_t n)
 	cJSON_ArrayForEach(item, list) same_text(item, ours[i++]);
 }
 
+/* The roles of a delegation: itself, or those in its roleinfo. */
+static void
+check_delegated_roles(const cJSON *delegation, const struct upt_delegation *ours)
+{
+	const cJSON *list = get(delegation, "roleinfo"), *role;
+	size_t i = 0;
+
+	if (list == NULL) {
+		FUZZ_ASSERT(ours->n_roles == 1 && ours->min_roles == 1);
+		FUZZ_ASSERT(strcmp(ours->roles[0].name, ours->name) == 0);
+		check_role_keys(delegation, &ours->roles[0].keys);
+		return;
+	}
+	FUZZ_ASSERT(get(delegation, "keyids") == NULL && get(delegation, "threshold") == NULL);
+	FUZZ_ASSERT(size_of(list) == ours->n_roles && ours->n_roles <= UPT_MAX_MULTI_ROLES);
+	FUZZ_ASSERT(ours->min_roles >= 1 && ours->min_roles <= ours->n_roles);
+	FUZZ_ASSERT(get(delegation, "min_roles_in_agreement")->valuedouble ==
+		(double)ours->min_roles);
+	cJSON_ArrayForEach(role, list)
+	{
+		same_text(get(role, "rolename"), ours->roles[i].name);
+		check_role_keys(role, &ours->roles[i].keys);
+		for (size_t k = 0; k < i; k++)
+			FUZZ_ASSERT(strcmp(ours->roles[k].name, ours->roles[i].name) != 0);
+		i++;
+	}
+}
+
 static void
 check_delegation(const cJSON *role, const struct upt_delegation *ours)
 {
@@ -215,9 +243,12 @@ check_delegation(const cJSON *role, const struct upt_delegation *ours)
 
 	same_text(get(role, "name"), ours->name);
 	FUZZ_ASSERT(ours->name[0] != '\0');
-	for (int top = 0; top < UPT_N_ROLES; top++)
-		FUZZ_ASSERT(strcmp(ours->name, upt_role_name((enum upt_role)top)) != 0);
-	check_role_keys(role, &ours->role);
+	check_delegated_roles(role, ours);
+	for (int top = 0; top < UPT_N_ROLES; top++) {
+		for (size_t i = 0; i < ours->n_roles; i++)
+			FUZZ_ASSERT(strcmp(ours->roles[i].name,
+					    upt_role_name((enum upt_role)top)) != 0);
+	}
 	FUZZ_ASSERT((paths != NULL) != (prefixes != NULL));
 	check_strings(paths, ours->paths, ours->n_paths);
 	check_strings(prefixes, ours->hash_prefixes, ours->n_hash_prefixes);

@@ -66,6 +66,20 @@ delegating(uint64_t version, const char *role, bool terminating)
 	return t;
 }
 
+/* To "a/b" and "c", of which min must agree. */
+static cJSON *
+delegating_to_two(uint64_t version, unsigned min, bool terminating)
+{
+	const struct upt_private_key *keys[] = {key};
+	const struct upt_author_role roles[] = {{"a/b", keys, 1, 1}, {"c", keys, 1, 1}};
+	const char *const paths[] = {"dir/*"}, *const hardware[] = {"hw"};
+	const struct upt_author_scope scope = {paths, 1, hardware, 1, terminating};
+	cJSON *t = upt_author_targets(version, LATER);
+
+	must(upt_author_add_multi_role_delegation(t, "two", roles, 2, min, &scope, NULL));
+	return t;
+}
+
 /* The payload's own text, or the signed document. */
 static void
 text_of(cJSON *payload, bool sign, struct upt_buf *out)
@@ -133,6 +147,7 @@ make_chain(struct chain *c, bool sign, cJSON *top, cJSON *delegated)
 	if (delegated != NULL) {
 		text_of(delegated, sign, &c->role);
 		must(upt_author_snapshot_add(s, "a/b.json", 1, upt_buf_span(&c->role), NULL));
+		must(upt_author_snapshot_add(s, "c.json", 1, upt_buf_span(&c->role), NULL));
 	}
 	text_of(s, sign, &c->snapshot);
 	must(upt_author_timestamp_set(t, 3, upt_buf_span(&c->snapshot), NULL));
@@ -173,8 +188,9 @@ write_chain(const char *name, unsigned mode, struct chain *c)
 	add(&stream, 'S', upt_buf_span(&c->snapshot));
 	add(&stream, 'G', upt_buf_span(&c->targets));
 	add(&stream, 'q', upt_span_str("dir/x"));
-	if (c->role.len > 0) {
-		add(&stream, ' ', upt_span_str(""));
+	/* Both delegated roles say the same: nothing stored, then what is served. */
+	for (int i = 0; i < 2 && c->role.len > 0; i++) {
+		must(upt_buf_append(&stream, "\xff", 1, NULL));
 		add(&stream, ' ', upt_buf_span(&c->role));
 	}
 	write_seed(name, first, &stream);
@@ -213,6 +229,14 @@ write_sets(void)
 	write_chain("trusted_set/set-tuf", STREAM_TUF, &c);
 	make_chain(&c, false, delegating(5, "a/b", false), delegating(1, "a/b", false));
 	write_chain("trusted_set/signing-tuf", STREAM_TUF | STREAM_SIGN, &c);
+	make_chain(&c, true, delegating_to_two(5, 2, false), targets(1, IMAGE));
+	write_chain("trusted_set/set-two-roles", 0, &c);
+	make_chain(&c, true, delegating_to_two(5, 2, false), targets(1, IMAGE));
+	write_chain("trusted_set/set-tuf-two-roles", STREAM_TUF, &c);
+	make_chain(&c, false, delegating_to_two(5, 2, true), targets(1, IMAGE));
+	write_chain("trusted_set/signing-two-roles-ota", STREAM_SIGN | STREAM_OTA, &c);
+	make_chain(&c, false, delegating_to_two(5, 1, false), delegating_to_two(1, 2, true));
+	write_chain("trusted_set/signing-two-roles-nested", STREAM_SIGN, &c);
 	make_chain(&c, false, targets(5, ECUS), NULL);
 	write_chain("trusted_set/signing-director", STREAM_SIGN | STREAM_DIRECTOR, &c);
 }
@@ -267,6 +291,9 @@ write_documents(void)
 	write_seed("targets/targets", "", &c.targets);
 	write_seed("targets/targets-delegating", "", &c.role);
 	write_chain("trusted_set/set-with-unused-role", 0, &c);
+	make_chain(&c, true, delegating_to_two(5, 2, true), NULL);
+	write_seed("targets/targets-two-roles", "", &c.targets);
+	chain_clear(&c);
 	must(upt_buf_printf(&text, NULL, "a/*[!b-d]?.bin%cdir/x.bin", STREAM_SEPARATOR));
 	write_seed("path_pattern/pattern", "", &text);
 }

@@ -61,20 +61,45 @@ check_ecu(const struct upt_config *config, size_t i)
 }
 
 static void
+check_repo(const struct upt_repo_config *repo)
+{
+	FUZZ_ASSERT(repo->name[0] != '\0' && repo->root_path[0] != '\0');
+	check_url(repo->url);
+	if (repo->targets_url != NULL)
+		check_url(repo->targets_url);
+	check_limits(&repo->limits);
+}
+
+/* Whatever stands there: the vehicle's Director and an Image repository must agree. */
+static void
+check_mapping(const struct upt_config *config, const struct upt_mapping_config *m)
+{
+	FUZZ_ASSERT(m->n_repos >= 2 && m->n_repos <= 2 + config->n_others);
+	FUZZ_ASSERT(m->threshold >= 2 && m->threshold <= m->n_repos);
+	FUZZ_ASSERT(m->repos[0] == UPT_DIRECTOR_INDEX);
+	FUZZ_ASSERT(!upt_config_repo(config, m->repos[m->n_repos - 1])->is_director);
+	for (size_t i = 0; i < m->n_repos; i++) {
+		FUZZ_ASSERT(m->repos[i] < 2 + config->n_others);
+		for (size_t k = 0; k < i; k++)
+			FUZZ_ASSERT(m->repos[k] != m->repos[i]);
+	}
+}
+
+static void
 check_config(const struct upt_config *config)
 {
-	check_url(config->director.url);
-	check_url(config->image.url);
-	if (config->targets_url != NULL)
-		check_url(config->targets_url);
+	FUZZ_ASSERT(config->n_others <= UPT_MAX_OTHER_REPOS);
+	for (size_t i = 0; i < 2 + config->n_others; i++)
+		check_repo(upt_config_repo(config, i));
+	FUZZ_ASSERT(config->n_mappings >= 1 && config->n_mappings <= UPT_MAX_MAPPINGS);
+	for (size_t i = 0; i < config->n_mappings; i++)
+		check_mapping(config, &config->mappings[i]);
 	check_id(config->vehicle_id, 128);
 	FUZZ_ASSERT(config->state_dir[0] != '\0');
 	FUZZ_ASSERT(config->poll_interval_s >= 1 && config->poll_interval_s <= 30 * 86400);
 	FUZZ_ASSERT((config->tls.cert_path == NULL) == (config->tls.key_path == NULL));
 	FUZZ_ASSERT(config->tls.min_speed_bytes > 0 && config->tls.min_speed_window_s > 0);
-	check_limits(&config->director.limits);
-	check_limits(&config->image.limits);
-	FUZZ_ASSERT(config->n_ecus >= 1 && config->n_ecus <= 256);
+	FUZZ_ASSERT(config->n_ecus >= 1 && config->n_ecus <= UPT_MAX_VEHICLE_ECUS);
 	for (size_t i = 0; i < config->n_ecus; i++)
 		check_ecu(config, i);
 }

@@ -23,6 +23,7 @@ struct vehicle {
 	struct rotation r;
 	char *before, *dir; /* the state as it was planted, and the one that is worked on */
 	struct upt_ecu_config ecu_config;
+	struct upt_mapping_config mapping;
 	struct upt_config config;
 	struct upt_ecu ecu;
 	struct upt_vehicle_ecu vehicle_ecu;
@@ -116,11 +117,17 @@ open_store(struct vehicle *v)
 		fail_msg("%s", err.message);
 }
 
+static struct upt_repository *
+repository(struct upt_primary *p, enum upt_repo repo)
+{
+	return &p->repos[repo == UPT_REPO_DIRECTOR ? UPT_DIRECTOR_INDEX : UPT_IMAGE_INDEX];
+}
+
 static enum upt_code
 load(void *ctx, enum upt_repo repo, const char *role, struct upt_buf *out, struct upt_err *err)
 {
 	struct vehicle *v = ctx;
-	struct upt_feed feed = upt_primary_feed(&v->p, repo);
+	struct upt_feed feed = repository(&v->p, repo)->feed;
 
 	open_store(v);
 	return feed.load(feed.ctx, role, out, err);
@@ -179,7 +186,7 @@ plant_first(struct vehicle *v)
 	open_store(v);
 	for (size_t i = 0; i < 2; i++) {
 		const struct upt_buf *d = repos[i]->documents[0];
-		struct upt_feed feed = upt_primary_feed(&v->p, repos[i]->w.policy.repo);
+		struct upt_feed feed = repository(&v->p, repos[i]->w.policy.repo)->feed;
 
 		assert_code(feed.save_root(feed.ctx, 1, upt_buf_span(&d[0]), false, NULL), UPT_OK);
 		for (size_t k = 1; k < repos[i]->n_documents; k++)
@@ -208,10 +215,16 @@ setup(void **state)
 	v->dir = scratch_make_in_memory();
 	v->ecu_config = (struct upt_ecu_config){
 		.serial = ROTATION_ECU, .hardware_id = ROTATION_HARDWARE, .is_ip = true};
+	v->mapping = (struct upt_mapping_config){.n_repos = 2,
+		.repos = {UPT_DIRECTOR_INDEX, UPT_IMAGE_INDEX},
+		.threshold = 2,
+		.terminating = true};
 	v->config = (struct upt_config){.vehicle_id = ROTATION_VEHICLE,
 		.state_dir = v->dir,
-		.director = {.url = DIRECTOR_URL, .limits = UPT_LIMITS_DIRECTOR},
+		.director = {.url = DIRECTOR_URL, .is_director = true, .limits = UPT_LIMITS_DIRECTOR},
 		.image = {.url = IMAGE_URL, .limits = UPT_LIMITS_IMAGE},
+		.n_mappings = 1,
+		.mappings = &v->mapping,
 		.n_ecus = 1,
 		.ecus = &v->ecu_config};
 	v->ecu = (struct upt_ecu){.config = &v->ecu_config, .reachable = true};
@@ -226,8 +239,7 @@ setup(void **state)
 		.n_ecus = 1,
 		.ecus = &v->ecu,
 		.now = NOW};
-	v->p.director_feed = upt_primary_feed(&v->p, UPT_REPO_DIRECTOR);
-	v->p.image_feed = upt_primary_feed(&v->p, UPT_REPO_IMAGE);
+	assert_code(upt_repositories_new(&v->p, NULL), UPT_OK);
 	plant_first(v);
 	vfs_start(fail_disk);
 	*state = v;
