@@ -212,7 +212,7 @@ parse_entry(struct upt_json_iter *it, struct upt_metadata *m, struct upt_err *er
 	for (size_t i = 0; i < targets->n_delegations; i++) {
 		if (strcmp(targets->delegations[i].name, entry.d->name) == 0)
 			return upt_fail(
-				err, UPT_E_MALFORMED, "two delegations to role %s", entry.d->name);
+				err, UPT_E_MALFORMED, "two delegations called %s", entry.d->name);
 	}
 	if (entry.d->roles != NULL || entry.has_min_roles) {
 		UPT_TRY(finish_multi_role(&entry, err));

@@ -225,6 +225,45 @@ delegations_keep_their_order_and_name_hardware_only_when_given(void **state)
 	upt_private_key_free(&key);
 }
 
+static void
+delegation_to_several_roles_names_each_with_its_keys(void **state)
+{
+	struct upt_private_key *mine = new_key("ed25519"), *theirs = new_key("ed25519");
+	const struct upt_private_key *keys[] = {mine, theirs};
+	const struct upt_author_role roles[] = {
+		{.name = "first", .keys = keys, .n_keys = 2, .threshold = 2},
+		{.name = "second", .keys = &keys[1], .n_keys = 1, .threshold = 1}};
+	const char *paths[] = {"a/*", "b/*"}, *hardware[] = {"gw-1"};
+	const struct upt_author_scope scope = {paths, 2, hardware, 1, true};
+	cJSON *targets = upt_author_targets(1, 0), *entry, *list;
+
+	(void)state;
+	assert_int_equal(
+		upt_author_add_multi_role_delegation(targets, "both", roles, 2, 2, &scope, NULL),
+		UPT_OK);
+	assert_int_equal(cJSON_GetArraySize(at(at(targets, "delegations"), "keys")), 2);
+	entry = cJSON_GetArrayItem(at(at(targets, "delegations"), "roles"), 0);
+	assert_string_equal(text_at(entry, "name"), "both");
+	assert_int_equal(at(entry, "min_roles_in_agreement")->valueint, 2);
+	assert_int_equal(cJSON_GetArraySize(at(entry, "paths")), 2);
+	assert_int_equal(cJSON_GetArraySize(at(entry, "hardwareIds")), 1);
+	assert_true(cJSON_IsTrue(at(entry, "terminating")));
+	assert_null(at(entry, "keyids"));
+	assert_null(at(entry, "threshold"));
+	list = at(entry, "roleinfo");
+	assert_int_equal(cJSON_GetArraySize(list), 2);
+	for (int i = 0; i < 2; i++) {
+		const cJSON *role = cJSON_GetArrayItem(list, i);
+
+		assert_string_equal(text_at(role, "rolename"), i == 0 ? "first" : "second");
+		assert_int_equal(at(role, "threshold")->valueint, 2 - i);
+		assert_int_equal(cJSON_GetArraySize(at(role, "keyids")), 2 - i);
+	}
+	cJSON_Delete(targets);
+	upt_private_key_free(&mine);
+	upt_private_key_free(&theirs);
+}
+
 int
 main(void)
 {
@@ -237,6 +276,7 @@ main(void)
 		cmocka_unit_test(many_targets_add_none_when_one_is_bad_and_take_over_every_custom),
 		cmocka_unit_test(snapshot_and_timestamp_list_version_length_and_sha256),
 		cmocka_unit_test(delegations_keep_their_order_and_name_hardware_only_when_given),
+		cmocka_unit_test(delegation_to_several_roles_names_each_with_its_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
