@@ -549,7 +549,10 @@ is "the shape of TAP 3" "$(jq -c '.signed.delegations.roles[0] |
 	[keys, .name, .min_roles_in_agreement, .terminating, [.roleinfo[] | [.rolename, .threshold, (.keyids | length)]]]' several/public/2.targets.json)" \
 	'[["min_roles_in_agreement","name","paths","roleinfo","terminating"],"apps",2,true,[["release",1,1],["qa",2,2],["ci",1,1]]]'
 is "each role has its own signatures" "$(delegated several/public release)$(delegated several/public qa)$(delegated several/public ci)" 121
+ok "publish again" S publish
+is "they are not signed again" "$(version "$(newest several/public qa)")$(version "$(newest several/public ci)")" 11
 ok "verify several" S verify
+is "verify reads each of them" "$(grep -cE '^verified (release|qa|ci) version 1$' out)" 3
 is "verify shows it" "$(grep -c '^apps lets 3 roles list targets on which 2 agree$' out)" 1
 is "a key's role among several" "$(S key list | awk -F'\t' '$1 == "qa2" { print $5 }')" qa
 refuses "another role's key for one of several" 2 "agree with himself" S rotate qa --add ci
