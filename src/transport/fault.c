@@ -67,6 +67,9 @@ classify(const struct upt_exchange *x, CURLcode rc)
 		(x->header_bytes + x->answer.taken_bytes) * 1000 <
 			x->http->min_speed_bytes * x->speed.elapsed_ms)
 		return UPT_E_TOO_SLOW;
+	/* Its word for a malformed trailer, too: a server's fault must not look like one of ours. */
+	if (rc == CURLE_BAD_FUNCTION_ARGUMENT && x->answer.request_sent)
+		return UPT_E_NETWORK;
 	for (size_t i = 0; i < sizeof(curl_faults) / sizeof(curl_faults[0]); i++) {
 		if (curl_faults[i].curl == rc)
 			return curl_faults[i].code;

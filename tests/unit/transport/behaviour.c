@@ -159,6 +159,15 @@ truncated_once(struct conn *conn, const struct request *request)
 }
 
 static bool
+bad_trailer(struct conn *conn, const struct request *request)
+{
+	(void)request;
+	conn_print(conn, "HTTP/1.1 200 OK" CRLF "Transfer-Encoding: chunked" CRLF CRLF "5" CRLF
+			 "hello" CRLF "0" CRLF "no colon" CRLF CRLF);
+	return false;
+}
+
+static bool
 cut_chunk(struct conn *conn, const struct request *request)
 {
 	(void)request;
@@ -581,6 +590,7 @@ static const struct route routes[] = {
 	{"/truncated", truncated},
 	{"/truncated-once", truncated_once},
 	{"/cut-chunk", cut_chunk},
+	{"/bad-trailer", bad_trailer},
 	{"/endless", endless},
 	{"/huge", huge},
 	{"/overflow", overflow},

@@ -471,6 +471,16 @@ cancel_ends_a_pause(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+static void
+a_broken_trailer_is_a_network_failure(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_code(fixture_get(f, "/bad-trailer", 100), UPT_E_NETWORK, &f->err);
+	assert_out(f, "before");
+	assert_code(fixture_get(f, "/ok", 100), UPT_OK, &f->err);
+}
+
 int
 main(void)
 {
@@ -489,6 +499,7 @@ main(void)
 		CASE(redirect_is_not_followed),
 		CASE(other_success_is_no_document),
 		CASE(truncated_body_is_a_network_failure),
+		CASE(a_broken_trailer_is_a_network_failure),
 		CASE(second_try_forgets_the_firsts_bytes),
 		CASE(endless_body_stops_at_the_limit),
 		CASE(body_of_exactly_the_limit_is_taken_one_more_byte_is_not),
