@@ -30,7 +30,8 @@ check_shown(const char *url, const char *shown, bool with_path)
 	FUZZ_ASSERT(strlen(shown) < UPT_URL_SHOWN_SIZE);
 	for (const char *p = shown; *p != '\0'; p++)
 		FUZZ_ASSERT(*p >= 0x20 && *p < 0x7f);
-	if (strcmp(shown, "(malformed URL)") == 0)
+	/* What no check lets through is shown as libcurl spells it. */
+	if (strncmp(shown, "http://", 7) != 0 && strncmp(shown, "https://", 8) != 0)
 		return;
 	/* '?' stands for foreign characters too: only a URL without them tells. */
 	FUZZ_ASSERT(strchr(shown, '?') == NULL || !is_printable(url));
