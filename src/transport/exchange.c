@@ -137,6 +137,7 @@ on_header(char *line, size_t size, size_t n, void *ctx)
 {
 	struct upt_exchange *x = ctx;
 	size_t len = size * n;
+	long status = 0;
 
 	count_received(x, len);
 	x->header_bytes += len;
@@ -148,9 +149,10 @@ on_header(char *line, size_t size, size_t n, void *ctx)
 	}
 	if (x->head_done || len > 2 || (line[0] != '\r' && line[0] != '\n'))
 		return len;
-	curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->answer.status);
-	if (x->answer.status < 200) /* 1xx: the real one follows */
+	curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200) /* 1xx: the real one follows, or none */
 		return len;
+	x->answer.status = status;
 	x->head_done = true;
 	return check_head(x) == UPT_OK ? len : 0;
 }

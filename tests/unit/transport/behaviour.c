@@ -297,6 +297,14 @@ continue_flood(struct conn *conn, const struct request *request)
 }
 
 static bool
+only_continue(struct conn *conn, const struct request *request)
+{
+	(void)request;
+	conn_print(conn, "HTTP/1.1 102 Processing" CRLF CRLF);
+	return false;
+}
+
+static bool
 header_line(struct conn *conn, const struct request *request)
 {
 	(void)request;
@@ -603,6 +611,7 @@ static const struct route routes[] = {
 	{"/no-http", no_http},
 	{"/header-flood", header_flood},
 	{"/continue-flood", continue_flood},
+	{"/only-continue", only_continue},
 	{"/header-line", header_line},
 	{"/early-hints", early_hints},
 	{"/gzip", gzip},

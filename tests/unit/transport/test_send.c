@@ -29,6 +29,18 @@ post_sends_body_and_type_and_keeps_the_reply(void **state)
 }
 
 static void
+a_promise_of_a_reply_is_no_status(void **state)
+{
+	struct fixture *f = *state;
+	long status = -1;
+
+	assert_code(send_text(f, "POST", "/only-continue", "{}", 100, &status), UPT_E_NETWORK,
+		&f->err);
+	assert_int_equal(status, 0);
+	assert_out(f, "before");
+}
+
+static void
 put_and_delete_go_out_as_they_are(void **state)
 {
 	struct fixture *f = *state;
@@ -315,6 +327,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(post_sends_body_and_type_and_keeps_the_reply),
+		CASE(a_promise_of_a_reply_is_no_status),
 		CASE(put_and_delete_go_out_as_they_are),
 		CASE(forged_method_or_type_is_refused),
 		CASE(error_status_keeps_the_reply),
