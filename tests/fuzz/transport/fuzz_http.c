@@ -131,7 +131,8 @@ check_failure(enum upt_code code, const struct upt_err *err)
 		    code != UPT_E_TLS && code != UPT_E_CONFIG);
 }
 
-/* libcurl reads status lines of many shapes, but each has its number. */
+/* libcurl takes "HTTP/" without a number for a 200, as some servers had it; nothing else for a 206.
+ */
 static bool
 reply_holds(const char *status)
 {
@@ -153,7 +154,6 @@ get(struct upt_http *http)
 		return;
 	}
 	FUZZ_ASSERT(out.len <= MAX_BODY_BYTES && out.len < reply.len);
-	FUZZ_ASSERT(reply_holds("200"));
 }
 
 struct sink {
@@ -190,7 +190,7 @@ download(struct upt_http *http)
 		return;
 	}
 	FUZZ_ASSERT(sink.taken == (sink.restarted ? TOTAL : TOTAL - OFFSET));
-	FUZZ_ASSERT(reply_holds(sink.restarted ? "200" : "206"));
+	FUZZ_ASSERT(sink.restarted || reply_holds("206"));
 }
 
 static void
