@@ -298,6 +298,42 @@ correlation_id_is_bounded(void **state)
 	}
 }
 
+/* n ECUs in targets of at most 1000 each. */
+static cJSON *
+many_ecus(size_t n)
+{
+	struct upt_image image = image_of("x", upt_span("x", 1), false);
+	cJSON *t = empty_targets(1), *custom = NULL, *ids = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		char name[32];
+
+		if (i % 1000 == 0) {
+			custom = cJSON_CreateObject();
+			ids = cJSON_AddObjectToObject(custom, "ecuIdentifiers");
+		}
+		snprintf(name, sizeof(name), "e%zu", i);
+		cJSON_AddStringToObject(cJSON_AddObjectToObject(ids, name), "hardwareId", "h");
+		if (i % 1000 != 999 && i + 1 != n)
+			continue;
+		snprintf(image.name, sizeof(image.name), "x%zu", i);
+		assert_code(upt_author_add_target(t, &image, custom, NULL), UPT_OK);
+	}
+	return t;
+}
+
+/* A Secondary knows no other ECU, and cannot count on names to bound what it is told. */
+static void
+ecus_of_all_targets_are_bounded(void **state)
+{
+	struct upt_vehicle v = vehicle();
+
+	(void)state;
+	v.knows_all_ecus = false;
+	assert_code(check(&v, many_ecus(4096)), UPT_OK);
+	assert_code(check(&v, many_ecus(4097)), UPT_E_MALFORMED);
+}
+
 static void
 assignments_of_a_broken_entry_are_none(void **state)
 {
@@ -453,6 +489,7 @@ main(void)
 		cmocka_unit_test(second_assignment_for_one_ecu_is_refused),
 		cmocka_unit_test(correlation_id_is_a_short_string_or_nothing),
 		cmocka_unit_test(correlation_id_is_bounded),
+		cmocka_unit_test(ecus_of_all_targets_are_bounded),
 		cmocka_unit_test(assignments_of_a_broken_entry_are_none),
 		cmocka_unit_test(rules_hold_inside_the_trusted_set),
 		cmocka_unit_test(two_directors_must_agree_on_the_whole_image),

@@ -14,6 +14,8 @@
 #include <uninorm.h>
 #include <unistd.h>
 
+#include "base/arena.h"
+
 /* Wrapped functions have no argument to carry these. */
 static enum fault kind = FAULT_NONE, paused_kind = FAULT_NONE;
 static size_t until_failure;
@@ -110,6 +112,10 @@ WRAP_MEMORY(void *, realloc, (void *p, size_t size), (p, size))
 WRAP_MEMORY(char *, strdup, (const char *text), (text))
 WRAP_MEMORY(char *, realpath, (const char *path, char *out), (path, out))
 WRAP_MEMORY(DIR *, fdopendir, (int fd), (fd))
+WRAP_MEMORY(void *, upt_arena_alloc, (struct upt_arena * arena, size_t n, size_t size),
+	(arena, n, size))
+WRAP_MEMORY(
+	char *, upt_arena_string, (struct upt_arena * arena, struct upt_span text), (arena, text))
 WRAP_MEMORY(struct uninorm_filter *, uninorm_filter_create,
 	(uninorm_t nf, int (*stream_func)(void *, ucs4_t), void *stream_data),
 	(nf, stream_func, stream_data))

@@ -11,7 +11,7 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_MEMORY, /* malloc and its like, in what is linked statically */
+	FAULT_MEMORY, /* malloc and its like in what is linked statically, and arenas */
 	FAULT_OPENSSL_MEMORY, /* after faults_hook_openssl() */
 	FAULT_SQLITE_MEMORY, /* where a test hooks it: faults_due() */
 	FAULT_DISK_ERROR, /* EIO */

@@ -16,6 +16,14 @@ rotation_role(size_t i)
 
 /* ---- making them ---- */
 
+static void
+must_match(cJSON *custom)
+{
+	cJSON_AddStringToObject(
+		cJSON_AddObjectToObject(custom, "mustMatch"), "built", "2026-01-01");
+	cJSON_AddStringToObject(custom, "targetFormat", "BINARY");
+}
+
 static cJSON *
 ecu_custom(void)
 {
@@ -24,6 +32,7 @@ ecu_custom(void)
 
 	cJSON_AddStringToObject(
 		cJSON_AddObjectToObject(ids, ROTATION_ECU), "hardwareId", ROTATION_HARDWARE);
+	must_match(custom);
 	return custom;
 }
 
@@ -34,6 +43,7 @@ hardware_custom(void)
 
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(custom, "hardwareIds"),
 		cJSON_CreateString(ROTATION_HARDWARE));
+	must_match(custom);
 	return custom;
 }
 

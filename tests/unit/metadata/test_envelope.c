@@ -185,6 +185,62 @@ signers_of_one_document_may_use_different_forms(void **state)
 	pin_accepts(w, root, sigs, 2);
 }
 
+/* A role that a root does not list has the threshold 0: no signature at all would reach it. */
+static void
+threshold_of_zero_is_never_reached(void **state)
+{
+	struct world *w = *state;
+	const struct upt_metadata *root;
+	struct upt_role_keys role;
+
+	accepts(w, PIN, plain_root(w, 1), K(ROOT));
+	root = upt_trusted_set_root(w->set);
+	role = root->root.roles[UPT_ROLE_ROOT];
+	assert_code(upt_envelope_check_threshold(
+			    &root->envelope, &root->root.keyring, &role, "root", NULL),
+		UPT_OK);
+	role.threshold = 0;
+	assert_code(upt_envelope_check_threshold(
+			    &root->envelope, &root->root.keyring, &role, "root", NULL),
+		UPT_E_BAD_THRESHOLD);
+}
+
+/* The scheme of a key and the method of its signature may be an old and a new name of one thing. */
+static void
+old_name_of_a_method_is_the_method(void **state)
+{
+	static const struct {
+		const char *keytype, *scheme, *method, *other;
+	} names[] = {
+		{"rsa", "rsassa-pss", "rsassa-pss-sha256", "ed25519"},
+		{"rsa", "rsassa-pss-sha256", "RSASSA-PSS", "ed25519"},
+		{"ecdsa", "ecdsa", "ecdsa-sha2-nistp256", "rsassa-pss-sha256"},
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct sig s = {.method = names[i].method};
+		char id[65], path[128];
+
+		upt_private_key_free(&w->keys[ROOT]);
+		assert_code(upt_private_key_generate(names[i].keytype, 2048, &w->keys[ROOT], NULL),
+			UPT_OK);
+		s.key = w->keys[ROOT];
+		upt_private_key_id(s.key, id);
+		snprintf(path, sizeof(path), "keys/%s/scheme", id);
+		for (int wrong = 0; wrong < 2; wrong++) {
+			cJSON *root = plain_root(w, 1);
+
+			set_member(root, path, cJSON_CreateString(names[i].scheme));
+			s.method = wrong ? names[i].other : names[i].method;
+			if (wrong)
+				pin_refuses(w, root, &s, 1, UPT_E_THRESHOLD);
+			else
+				pin_accepts(w, root, &s, 1);
+		}
+	}
+}
+
 static void
 one_key_under_two_ids_counts_once(void **state)
 {
@@ -478,6 +534,8 @@ main(void)
 		T(method_or_scheme_may_be_missing_but_must_not_differ),
 		T(pem_key_counts_in_each_of_the_three_forms),
 		T(signers_of_one_document_may_use_different_forms),
+		T(threshold_of_zero_is_never_reached),
+		T(old_name_of_a_method_is_the_method),
 		T(one_key_under_two_ids_counts_once),
 		T(keyid_twice_in_the_list_is_refused),
 		T(key_of_another_role_does_not_count),

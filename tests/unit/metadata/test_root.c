@@ -278,6 +278,30 @@ rotation_is_seen_in_values_and_thresholds_not_in_key_ids(void **state)
 	assert_false(drop_others);
 }
 
+/* A thief of the timestamp's key went ahead; a root that merely stops naming the role, and one that
+ * names it again, must not bring his version back. */
+static void
+role_that_appears_or_vanishes_is_a_rotation(void **state)
+{
+	struct root_plan with = {1, K(ROOT), K(TIME), K(SNAP), K(TARG), 1, false};
+	struct root_plan without = {2, K(ROOT), 0, 0, K(TARG), 1, false};
+	struct world w;
+
+	(void)state;
+	world_init(&w, UPT_REPO_DIRECTOR);
+	w.policy.allow_targets_only = true;
+	world_reset(&w);
+	accepts(&w, PIN, plan_root(&w, &with), K(ROOT));
+	assert_true(next_root(&w, &without, K(ROOT)));
+	without.version = 3;
+	assert_false(next_root(&w, &without, K(ROOT)));
+	with.version = 4;
+	assert_true(next_root(&w, &with, K(ROOT)));
+	with.version = 5;
+	assert_false(next_root(&w, &with, K(ROOT)));
+	world_clear(&w);
+}
+
 static void
 rotation_of_the_targets_key_disowns_the_held_targets(void **state)
 {
@@ -352,6 +376,7 @@ main(void)
 		T(rotation_drops_timestamp_and_snapshot_and_heals_a_fast_forward),
 		T(root_with_the_same_keys_keeps_what_was_learnt),
 		T(rotation_is_seen_in_values_and_thresholds_not_in_key_ids),
+		T(role_that_appears_or_vanishes_is_a_rotation),
 		T(rotation_of_the_targets_key_disowns_the_held_targets),
 		T(pinning_another_root_forgets_what_the_first_one_trusted),
 		T(unknown_roles_and_members_are_ignored),

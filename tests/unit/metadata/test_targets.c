@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "metadata/limits.h"
+
 static enum upt_code
 parse(struct world *w, cJSON *payload, struct upt_metadata **out)
 {
@@ -252,6 +254,103 @@ target_is_found_in_any_order_and_spelling(void **state)
 	}
 }
 
+/* struct upt_image has sha256 first: the manifest and Secondaries name an image by it. */
+static void
+hashes_come_in_order_whatever_the_text(void **state)
+{
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	upt_cleanup(upt_metadata_free) struct upt_metadata *m = NULL;
+	struct upt_buf text = {0};
+	struct upt_target t;
+
+	(void)state;
+	assert_code(upt_buf_printf(&text, NULL,
+			    "{\"signatures\":[],\"signed\":{\"_type\":\"targets\",\"version\":1,"
+			    "\"expires\":\"2030-01-01T00:00:00Z\",\"targets\":{\"x\":{"
+			    "\"length\":1,"
+			    "\"hashes\":{\"sha512\":\"%0128d\",\"sha256\":\"%064d\"}}}}}",
+			    5, 2),
+		UPT_OK);
+	assert_code(upt_metadata_parse(UPT_ROLE_TARGETS, "targets", &text, &m, NULL), UPT_OK);
+	assert_code(upt_targets_get(&m->targets, 0, &arena, &t, NULL), UPT_OK);
+	assert_int_equal(t.image.n_digests, 2);
+	assert_int_equal(t.image.digests[0].alg, UPT_HASH_SHA256);
+	assert_int_equal(t.image.digests[0].bytes[31], 2);
+	assert_int_equal(t.image.digests[1].alg, UPT_HASH_SHA512);
+	assert_int_equal(t.image.digests[1].bytes[63], 5);
+}
+
+/* The code with which an entry whose custom has n items in member is read. */
+static enum upt_code
+read_with_items(struct world *w, const char *member, size_t n)
+{
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	cJSON *payload = one_target(), *list;
+	bool ecus = strcmp(member, "ecuIdentifiers") == 0;
+	struct upt_metadata *m;
+	struct upt_target t;
+	enum upt_code code;
+
+	list = ecus ? cJSON_AddObjectToObject(at(payload, "targets/x/custom"), member)
+		    : cJSON_AddArrayToObject(at(payload, "targets/x/custom"), member);
+	for (size_t i = 0; i < n; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "%zu", i);
+		if (ecus)
+			cJSON_AddStringToObject(
+				cJSON_AddObjectToObject(list, name), "hardwareId", "h");
+		else
+			cJSON_AddItemToArray(list, cJSON_CreateString(name));
+	}
+	assert_code(parse(w, payload, &m), UPT_OK);
+	code = upt_targets_get(&m->targets, 0, &arena, &t, NULL);
+	if (code == UPT_OK)
+		assert_int_equal(ecus ? t.n_ecus : t.n_hardware_ids, n);
+	else
+		assert_int_equal(t.n_ecus + t.n_hardware_ids, 0);
+	upt_metadata_free(&m);
+	return code;
+}
+
+static void
+lists_of_an_entry_are_bounded(void **state)
+{
+	assert_code(read_with_items(*state, "ecuIdentifiers", UPT_MAX_TARGET_ECUS), UPT_OK);
+	assert_code(read_with_items(*state, "ecuIdentifiers", UPT_MAX_TARGET_ECUS + 1),
+		UPT_E_MALFORMED);
+	assert_code(read_with_items(*state, "hardwareIds", UPT_MAX_HARDWARE_IDS), UPT_OK);
+	assert_code(
+		read_with_items(*state, "hardwareIds", UPT_MAX_HARDWARE_IDS + 1), UPT_E_MALFORMED);
+}
+
+/* What the parser checked is checked again where it is copied into arrays of fixed size. */
+static void
+entry_is_checked_again_when_it_is_read(void **state)
+{
+	static const char *const values[] = {
+		"{\"length\":1}", "{\"length\":\"1\"}", "{\"hashes\":[]}"};
+	upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+	char name[UPT_TARGET_NAME_MAX + 2];
+	struct upt_target_ref ref = {.value = upt_span_str(values[0])};
+	struct upt_targets targets = {.n_targets = 1, .refs = &ref};
+	struct upt_target t;
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	ref.raw_name = upt_span(name, UPT_TARGET_NAME_MAX);
+	assert_code(upt_targets_get(&targets, 0, &arena, &t, NULL), UPT_OK);
+	ref.raw_name = upt_span(name, UPT_TARGET_NAME_MAX + 1);
+	assert_code(upt_targets_get(&targets, 0, &arena, &t, NULL), UPT_E_MALFORMED);
+	assert_string_equal(t.image.name, "");
+	ref.raw_name = upt_span("x", 1);
+	for (size_t i = 1; i < 3; i++) {
+		ref.value = upt_span_str(values[i]);
+		assert_code(upt_targets_get(&targets, 0, &arena, &t, NULL), UPT_E_MALFORMED);
+		assert_string_equal(t.image.name, "");
+	}
+}
+
 static void
 images_are_the_same_when_every_common_hash_agrees(void **state)
 {
@@ -290,6 +389,9 @@ main(void)
 		T(unknown_hash_is_noted),
 		T(escaped_hash_name_does_not_hide_the_hash),
 		T(target_is_found_in_any_order_and_spelling),
+		T(hashes_come_in_order_whatever_the_text),
+		T(lists_of_an_entry_are_bounded),
+		T(entry_is_checked_again_when_it_is_read),
 		T(images_are_the_same_when_every_common_hash_agrees),
 	};
 	return cmocka_run_group_tests_name("targets", tests, NULL, NULL);
