@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 
 /* Wrapped functions have no argument to carry these. */
 static enum fault kind = FAULT_NONE, paused_kind = FAULT_NONE;
@@ -120,7 +121,7 @@ WRAP_MEMORY(struct uninorm_filter *, uninorm_filter_create,
 	(uninorm_t nf, int (*stream_func)(void *, ucs4_t), void *stream_data),
 	(nf, stream_func, stream_data))
 
-int __wrap_asprintf(char **out, const char *fmt, ...);
+int __wrap_asprintf(char **out, const char *fmt, ...) UPT_PRINTF(2, 3);
 
 int
 __wrap_asprintf(char **out, const char *fmt, ...)
