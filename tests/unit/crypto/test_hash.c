@@ -145,9 +145,41 @@ digests_differ_by_any_byte_and_by_algorithm(void **state)
 	b.alg = UPT_HASH_SHA256;
 	b.len = 32;
 	assert_false(upt_digest_equal(&a, &b));
+	b = a;
+	b.len = 32;
+	assert_false(upt_digest_equal(&a, &b));
 	a.len = 0;
 	assert_false(upt_digest_equal(&a, &a));
 	assert_false(upt_digest_equal(&none, &none));
+}
+
+/* SHA-384 is for signatures by P-384 only: it hashes, and no metadata can list it. */
+static void
+sha384_hashes_and_has_no_name_in_metadata(void **state)
+{
+	static const uint8_t start[4] = {0xcb, 0x00, 0x75, 0x3f};
+	struct upt_digest digest;
+
+	(void)state;
+	assert_int_equal(
+		upt_hash_span(UPT_HASH_SHA384, upt_span_str("abc"), &digest, NULL), UPT_OK);
+	assert_int_equal(digest.len, 48);
+	assert_memory_equal(digest.bytes, start, sizeof(start));
+	assert_int_equal(upt_hash_from_name(upt_span_str("sha384")), UPT_HASH_NONE);
+}
+
+static void
+number_that_is_no_algorithm_has_no_name_and_no_bytes(void **state)
+{
+	const enum upt_hash_alg wrong = (enum upt_hash_alg)77;
+	struct upt_digest digest = {.len = 1};
+
+	(void)state;
+	assert_string_equal(upt_hash_name(wrong), "");
+	assert_int_equal(upt_hash_bytes(wrong), 0);
+	assert_int_equal(
+		upt_hash_span(wrong, upt_span_str("x"), &digest, NULL), UPT_E_UNSUPPORTED);
+	assert_int_equal(digest.len, 0);
 }
 
 static void
@@ -174,6 +206,8 @@ main(void)
 		cmocka_unit_test(names_are_exact),
 		cmocka_unit_test(digest_text_of_another_length_is_refused),
 		cmocka_unit_test(digests_differ_by_any_byte_and_by_algorithm),
+		cmocka_unit_test(sha384_hashes_and_has_no_name_in_metadata),
+		cmocka_unit_test(number_that_is_no_algorithm_has_no_name_and_no_bytes),
 		cmocka_unit_test(random_bytes_fill_the_whole_buffer),
 	};
 
