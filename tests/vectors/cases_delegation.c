@@ -2,47 +2,7 @@
 #include <stdio.h>
 #include "base/encode.h"
 #include "cases.h"
-
-static struct doc *
-doc_of(struct scene *s, const char *role)
-{
-	return scene_doc(s, IMAGE, role);
-}
-
-static cJSON *
-body_of(struct scene *s, const char *role)
-{
-	return scene_body(s, IMAGE, role);
-}
-
-/* FROM delegates PATH to TO, whose key is TO-1. */
-static cJSON *
-to(struct scene *s, const char *from, const char *role, const char *path, bool terminating)
-{
-	char keys[80];
-
-	snprintf(keys, sizeof(keys), "%.40s-1", role);
-	return scene_delegate(s,
-		&(struct delegation){.from = from,
-			.to = role,
-			.keys = keys,
-			.path = path,
-			.terminating = terminating});
-}
-
-static void
-good_step(struct scene *s)
-{
-	scene_step(s);
-	scene_accept(s);
-}
-
-static void
-refuse_target(struct scene *s, enum upt_code code)
-{
-	scene_step(s);
-	scene_refuse(s, code, IMAGE, "target");
-}
+#include "delegating.h"
 
 /* ---- faults of a delegating document: of top-level targets, and of a delegated role ---- */
 
@@ -195,16 +155,6 @@ static const struct fault faults[] = {
 };
 
 /* ---- order ---- */
-
-/* Other content under the base target's name, which the Director does not want. */
-static void
-vouch_other(struct scene *s, const char *role)
-{
-	cJSON *entry = scene_vouch(s, body_of(s, role), APP, HARDWARE);
-	char *hex = at(entry, "hashes/sha256")->valuestring;
-
-	hex[0] = hex[0] == '0' ? '1' : '0';
-}
 
 static void
 first_wins(struct scene *s)

@@ -1,18 +1,7 @@
 /* Delegations to several roles that must agree (TAP 3; resolve_delegations, 10.6; 0.11). */
 #include <stdio.h>
 #include "cases.h"
-
-static struct doc *
-doc_of(struct scene *s, const char *role)
-{
-	return scene_doc(s, IMAGE, role);
-}
-
-static cJSON *
-body_of(struct scene *s, const char *role)
-{
-	return scene_body(s, IMAGE, role);
-}
+#include "delegating.h"
 
 /* "a", "b" and "c" are asked together, two of them must agree; the base target is listed by none. */
 static cJSON *
@@ -31,46 +20,13 @@ two_of_three(struct scene *s, bool terminating)
 static void
 one(struct scene *s, const char *from, const char *role, bool terminating)
 {
-	char keys[40];
-
-	snprintf(keys, sizeof(keys), "%s-1", role);
-	scene_delegate(s,
-		&(struct delegation){.from = from,
-			.to = role,
-			.keys = keys,
-			.path = "app-*",
-			.terminating = terminating});
+	to(s, from, role, "app-*", terminating);
 }
 
 static cJSON *
 vouch(struct scene *s, const char *role)
 {
 	return scene_vouch(s, body_of(s, role), APP, HARDWARE);
-}
-
-/* Other content under the base target's name, which the Director does not want. */
-static cJSON *
-vouch_other(struct scene *s, const char *role)
-{
-	cJSON *entry = vouch(s, role);
-	char *hex = at(entry, "hashes/sha256")->valuestring;
-
-	hex[0] = hex[0] == '0' ? '1' : '0';
-	return entry;
-}
-
-static void
-good_step(struct scene *s)
-{
-	scene_step(s);
-	scene_accept(s);
-}
-
-static void
-refuse_target(struct scene *s, enum upt_code code)
-{
-	scene_step(s);
-	scene_refuse(s, code, IMAGE, "target");
 }
 
 /* ---- faults of a delegating document ---- */
