@@ -5,7 +5,6 @@
 #ifndef UPT_IMAGEREPO_AGREE_H
 #define UPT_IMAGEREPO_AGREE_H
 
-#include "base/arena.h"
 #include "metadata/roles.h"
 
 /* What one role, with all that it delegates to, says of a target. {0}: it does not list it. */

@@ -111,8 +111,8 @@ check_delegations(const struct upt_trusted_set *set, const char *name, struct up
 		return UPT_OK;
 	upt_buf_move(bytes, &(*doc)->bytes);
 	upt_metadata_free(doc);
-	return refuse(
-		set, upt_fail(err, UPT_E_MALFORMED, "a delegation to several roles"), name, err);
+	return refuse(set, upt_fail(err, UPT_E_MALFORMED, "a delegation to several roles (TAP 3)"),
+		name, err);
 }
 
 enum upt_code

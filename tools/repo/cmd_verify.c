@@ -171,7 +171,7 @@ verify_delegation(struct verification *v, const struct upt_metadata *doc,
 			v->set, &v->feed, doc, &d->roles[i], v->now, &role, err));
 		UPT_TRY(verify_tree(v, role, depth + 1, err));
 	}
-	if (doc->targets.has_multi_roles && d->n_roles > 1)
+	if (d->n_roles > 1)
 		cli_say(v->cli, "%s lets %zu roles list targets on which %" PRIu64 " agree",
 			d->name, d->n_roles, d->min_roles);
 	return UPT_OK;
