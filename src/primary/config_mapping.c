@@ -82,8 +82,7 @@ parse_other(
 	if (!is_repo_name(name))
 		return upt_fail(err, UPT_E_CONFIG,
 			"[repository %.40s]: a name has 1 to %d of A-Z, a-z, 0-9, '_', '.', '-', "
-			"and is not "
-			"director, image, image_repository or other",
+			"and is not director, image, image_repository or other",
 			name, UPT_REPO_NAME_MAX);
 	UPT_TRY(upt_config_parse_choice(c, "repository", name, "kind", kinds, 2, NULL, &kind, err));
 	UPT_TRY(upt_config_parse_repo(c, "repository", name, kind == 0, repo, err));
@@ -289,8 +288,7 @@ check_reachable(struct upt_config *c, const struct upt_mapping_config *m, struct
 		if (before != NULL)
 			return upt_fail(err, UPT_E_CONFIG,
 				"[mapping %s] can never match %s: [mapping %s] before it is "
-				"terminating and "
-				"does",
+				"terminating and does",
 				m->name, pattern != NULL ? pattern : "anything", before->name);
 	}
 	return UPT_OK;

@@ -204,8 +204,7 @@ refuse(const struct upt_mapping_config *m, const struct upt_job *job, const stru
 	memcpy(message, why->message, sizeof(message));
 	return upt_fail(err, why->code,
 		"mapping %s: %zu of %zu repositories agree on %s, %zu must, an Image repository "
-		"among "
-		"them; not %s: %s",
+		"among them; not %s: %s",
 		m->name, t->n_agree, m->n_repos, job->director.image.name, m->threshold,
 		t->dissenters, message);
 }
