@@ -529,6 +529,8 @@ sixty_five_roles(struct scene *s)
 {
 	sixty_four_visits(s, true);
 	refuse_target(s, UPT_E_DELEGATION);
+	vouch(s, "r63");
+	good_step(s);
 }
 
 static const struct {
