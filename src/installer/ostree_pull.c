@@ -10,9 +10,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
+
+#include "installer/run.h"
 
 #define TEMPORARY_REMOTE "uptaned"
 #define POLL_MS 100
@@ -154,29 +155,6 @@ follow(struct pull *pull, const char *commit, struct upt_err *err)
 	return UPT_OK;
 }
 
-/* Starts the program with its standard output in fd; nothing of our environment reaches it. */
-static enum upt_code
-spawn(const char *const *argv, int out_fd, pid_t *pid, struct upt_err *err)
-{
-	/* LC_ALL: failures are told apart by libostree's and libcurl's English words. */
-	static const char *const env[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
-	posix_spawn_file_actions_t actions;
-	int rc = posix_spawn_file_actions_init(&actions);
-
-	if (rc != 0)
-		return upt_fail_errno(err, rc, "cannot start %s", argv[0]);
-	rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
-	if (rc == 0)
-		rc = posix_spawn(pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv,
-			(char *const *)(uintptr_t)env);
-	posix_spawn_file_actions_destroy(&actions);
-	if (rc != 0)
-		return upt_fail_errno(err, rc, "cannot start %s", argv[0]);
-	return UPT_OK;
-}
-
 static enum upt_code
 run_pull(const struct upt_ostree *self, const char *remote, const char *commit, const char *url,
 	const struct upt_install_progress *progress, struct upt_err *err)
@@ -192,7 +170,8 @@ run_pull(const struct upt_ostree *self, const char *remote, const char *commit, 
 	snprintf(window, sizeof(window), "%u", self->min_speed_window_s);
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return upt_fail_errno(err, errno, "cannot make a pipe");
-	code = spawn(argv, fds[1], &pull.pid, err);
+	/* In English: failures are told apart by libostree's and libcurl's words. */
+	code = upt_run_spawn(argv, fds[1], false, &pull.pid, err);
 	close(fds[1]);
 	if (code == UPT_OK) {
 		pull.fd = fds[0];

@@ -1,0 +1,193 @@
+#include "installer/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_MS 50
+#define DEATH_MS 2000 /* between the kill and its effect; a process can hang in the kernel */
+
+static int
+set_actions(posix_spawn_file_actions_t *actions, int out_fd, bool both)
+{
+	int rc = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(actions, out_fd, 1);
+	if (rc == 0 && both)
+		rc = posix_spawn_file_actions_adddup2(actions, out_fd, 2);
+	return rc;
+}
+
+/* Signals as a program expects them, whatever we ignore or hold back. */
+static int
+set_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t none, all;
+	int rc;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	rc = posix_spawnattr_setflags(
+		attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	if (rc == 0)
+		rc = posix_spawnattr_setpgroup(attributes, 0);
+	if (rc == 0)
+		rc = posix_spawnattr_setsigmask(attributes, &none);
+	return rc != 0 ? rc : posix_spawnattr_setsigdefault(attributes, &all);
+}
+
+enum upt_code
+upt_run_spawn(const char *const *argv, int out_fd, bool both, pid_t *pid, struct upt_err *err)
+{
+	/* LC_ALL: what programs say is read by programs here. */
+	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int rc = posix_spawn_file_actions_init(&actions);
+
+	if (rc != 0)
+		return upt_fail_errno(err, rc, "cannot start %s", argv[0]);
+	rc = posix_spawnattr_init(&attributes);
+	if (rc == 0) {
+		rc = set_actions(&actions, out_fd, both);
+		if (rc == 0)
+			rc = set_attributes(&attributes);
+		if (rc == 0)
+			rc = posix_spawn(pid, argv[0], &actions, &attributes,
+				(char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
+		posix_spawnattr_destroy(&attributes);
+	}
+	posix_spawn_file_actions_destroy(&actions);
+	return rc != 0 ? upt_fail_errno(err, rc, "cannot start %s", argv[0]) : UPT_OK;
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec t = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A program under way. */
+struct child {
+	const struct upt_run *run;
+	pid_t pid;
+	int fd; /* its output; -1 once it is closed */
+	struct upt_buf *out;
+	enum upt_code dropped; /* why output could not be kept */
+};
+
+/* Takes what is there; fd becomes -1 at the end. */
+static void
+take_output(struct child *child, struct upt_err *err)
+{
+	char chunk[1024];
+	ssize_t n;
+
+	while (child->fd >= 0 && (n = read(child->fd, chunk, sizeof(chunk))) != 0) {
+		size_t room = child->run->max_bytes - child->out->len;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0)
+			break;
+		if (child->dropped == UPT_OK)
+			child->dropped = upt_buf_append(
+				child->out, chunk, (size_t)n < room ? (size_t)n : room, err);
+	}
+	child->fd = -1;
+}
+
+static bool
+has_ended(const struct child *child)
+{
+	siginfo_t info = {0};
+
+	/* Not reaped yet: until then its number, which is its group's, belongs to nobody else. */
+	return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == child->pid;
+}
+
+static bool
+is_cancelled(const struct upt_run *run)
+{
+	return run->cancel != NULL && *run->cancel;
+}
+
+/* Waits for its end or for that of its time; false: it is still there. */
+static bool
+watch(struct child *child, unsigned timeout_ms, bool heeds_cancel, struct upt_err *err)
+{
+	int64_t end = now_ms() + timeout_ms;
+
+	for (;;) {
+		struct pollfd wait = {.fd = child->fd, .events = POLLIN};
+		bool ended = has_ended(child);
+
+		take_output(child, err);
+		if (ended)
+			return true;
+		if (now_ms() >= end || (heeds_cancel && is_cancelled(child->run)))
+			return false;
+		(void)poll(&wait, 1, TICK_MS);
+	}
+}
+
+static enum upt_code
+judge(const struct child *child, int status, bool late, struct upt_err *err)
+{
+	const char *name = child->run->argv[0];
+
+	if (late && is_cancelled(child->run))
+		return upt_fail(err, UPT_E_CANCELLED, "%s was interrupted", name);
+	if (late)
+		return upt_fail(err, UPT_E_INSTALL, "%s did not end within %u ms", name,
+			child->run->timeout_ms);
+	if (child->dropped != UPT_OK)
+		return child->dropped;
+	if (WIFSIGNALED(status))
+		return upt_fail(
+			err, UPT_E_INSTALL, "%s was killed by signal %d", name, WTERMSIG(status));
+	if (WEXITSTATUS(status) != 0)
+		return upt_fail(err, UPT_E_INSTALL, "%s exited with %d", name, WEXITSTATUS(status));
+	return UPT_OK;
+}
+
+enum upt_code
+upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err)
+{
+	struct child child = {.run = run, .out = out};
+	bool late, gone;
+	enum upt_code code;
+	int fds[2], status = 0;
+
+	upt_buf_clear(out);
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+		return upt_fail_errno(err, errno, "cannot make a pipe");
+	/* Its end of the pipe waits like any other. */
+	(void)fcntl(fds[1], F_SETFL, 0);
+	code = upt_run_spawn(run->argv, fds[1], true, &child.pid, err);
+	close(fds[1]);
+	if (code == UPT_OK) {
+		child.fd = fds[0];
+		late = !watch(&child, run->timeout_ms, true, err);
+		/* Whatever it left running in its group ends with it. */
+		kill(-child.pid, SIGKILL);
+		gone = !late || watch(&child, DEATH_MS, false, err);
+		(void)waitpid(child.pid, &status, gone ? 0 : WNOHANG);
+		code = judge(&child, status, late, err);
+	}
+	close(fds[0]);
+	return code;
+}

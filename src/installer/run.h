@@ -1,0 +1,35 @@
+/*
+ * Running a program of this machine: an argument vector and never a shell, a clean environment, a
+ * process group of its own that dies with it, an end to its time, and a bound on what it says.
+ * Thread-safety: reentrant.
+ */
+#ifndef UPT_INSTALLER_RUN_H
+#define UPT_INSTALLER_RUN_H
+
+#include <sys/types.h>
+#include "base/span.h"
+
+/*
+ * Starts argv[0], a path, in a process group of its own, with nothing of our environment and no
+ * file of ours but out_fd, which becomes its standard output, and with both its standard error,
+ * too. *pid is to be waited for. Errors by errno.
+ */
+UPT_NODISCARD enum upt_code
+upt_run_spawn(const char *const *argv, int out_fd, bool both, pid_t *pid, struct upt_err *err);
+
+struct upt_run {
+	const char *const *argv; /* NULL at the end; borrowed */
+	unsigned timeout_ms; /* then it is killed with all that it started */
+	size_t max_bytes; /* of its output that are kept; the rest is read and dropped */
+	const volatile bool *cancel; /* becomes true: killed, too; may be NULL */
+};
+
+/*
+ * Runs it to its end. out (replaced, also on failure): what it said, on both its outputs. UPT_OK
+ * when it exits with 0; UPT_E_INSTALL when it exits with another status, dies or takes too long,
+ * each in words; UPT_E_CANCELLED; UPT_E_NOT_FOUND and others by errno when it cannot be started.
+ */
+UPT_NODISCARD enum upt_code
+upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err);
+
+#endif
