@@ -92,6 +92,8 @@ struct upt_ostree_installer_config {
 	const char *ca_path, *cert_path, *key_path; /* for a remote made from the job's uri; PEM files */
 	unsigned min_speed_bytes;    /* per second [128] over ... */
 	unsigned min_speed_window_s; /* ... [30]: below it is UPT_E_TOO_SLOW */
+	uint64_t reserve_bytes;      /* [32 MiB] that stay free on the file system, whatever is fetched */
+	const char *proxy;           /* for a remote made from the job's uri; NULL: none */
 	const char *pull_program;    /* [uptane-ostree-pull beside this program, else in libexec/uptaned] */
 };
 /* UPT_E_CONFIG naming the setting; UPT_E_UNSUPPORTED for a key in hardware (pkcs11:) without remote,

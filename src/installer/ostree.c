@@ -7,14 +7,12 @@
  */
 #include "installer/ostree_internal.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/statvfs.h>
 
 #include "base/encode.h"
 
-#define RESERVE_BYTES ((uint64_t)32 << 20) /* how much a commit needs nobody says beforehand */
+#define RESERVE_BYTES ((uint64_t)32 << 20)
 
 static struct upt_ostree *
 from_base(struct upt_installer *base)
@@ -33,22 +31,6 @@ commit_of(const struct upt_image *image, char out[static UPT_OSTREE_COMMIT_HEX +
 		return upt_fail(
 			err, UPT_E_MALFORMED, "%s lists no sha256, the commit's id", image->name);
 	upt_hex_encode(upt_span(sha256->bytes, sha256->len), out);
-	return UPT_OK;
-}
-
-static enum upt_code
-check_space(const struct upt_ostree *self, struct upt_err *err)
-{
-	g_autofree char *repo = g_build_filename(self->sysroot, "ostree", "repo", NULL);
-	struct statvfs fs;
-	uint64_t free_bytes;
-
-	if (statvfs(repo, &fs) != 0)
-		return upt_fail_errno(err, errno, "cannot stat the file system of %s", repo);
-	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (free_bytes < RESERVE_BYTES)
-		return upt_fail(err, UPT_E_NO_SPACE, "%s has %ju bytes free, %ju are kept", repo,
-			(uintmax_t)free_bytes, (uintmax_t)RESERVE_BYTES);
 	return UPT_OK;
 }
 
@@ -98,7 +80,6 @@ ostree_prepare(struct upt_installer *base, const struct upt_install_job *job,
 	UPT_TRY(is_complete(self, commit, job->image, &complete, err));
 	if (complete)
 		return UPT_OK;
-	UPT_TRY(check_space(self, err));
 	UPT_TRY(upt_ostree_pull(self, commit, job->uri, progress, err));
 	UPT_TRY(is_complete(self, commit, job->image, &complete, err));
 	if (!complete)
@@ -277,7 +258,7 @@ ostree_free(struct upt_installer *base)
 	struct upt_ostree *self = from_base(base);
 	char *strings[] = {self->sysroot, self->os, self->remote, self->cmdline_path,
 		self->boot_id_path, self->state_path, self->ca_path, self->cert_path,
-		self->key_path, self->pull_program};
+		self->key_path, self->proxy, self->pull_program};
 
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);
@@ -331,6 +312,7 @@ copy_config(struct upt_ostree *self, const struct upt_ostree_installer_config *c
 	self->min_speed_bytes = config->min_speed_bytes == 0 ? 128 : config->min_speed_bytes;
 	self->min_speed_window_s =
 		config->min_speed_window_s == 0 ? 30 : config->min_speed_window_s;
+	self->reserve_bytes = config->reserve_bytes == 0 ? RESERVE_BYTES : config->reserve_bytes;
 	return copy_string(config->sysroot, NULL, &self->sysroot) &&
 	       copy_string(config->os, NULL, &self->os) &&
 	       copy_string(config->remote, NULL, &self->remote) &&
@@ -341,6 +323,7 @@ copy_config(struct upt_ostree *self, const struct upt_ostree_installer_config *c
 	       copy_string(config->ca_path, NULL, &self->ca_path) &&
 	       copy_string(config->cert_path, NULL, &self->cert_path) &&
 	       copy_string(config->key_path, NULL, &self->key_path) &&
+	       copy_string(config->proxy, NULL, &self->proxy) &&
 	       find_pull_program(config->pull_program, &self->pull_program);
 }
 

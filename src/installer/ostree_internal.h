@@ -17,9 +17,10 @@ struct upt_ostree {
 	struct upt_installer base;
 	char *sysroot, *os, *remote;
 	char *cmdline_path, *boot_id_path, *state_path;
-	char *ca_path, *cert_path, *key_path;
+	char *ca_path, *cert_path, *key_path, *proxy;
 	char *pull_program;
 	unsigned min_speed_bytes, min_speed_window_s;
+	uint64_t reserve_bytes;
 };
 
 /* ---- ostree_record.c: no GLib in it ---- */
@@ -101,7 +102,8 @@ UPT_NODISCARD enum upt_code upt_ostree_check_commit(OstreeRepo *repo, const char
  * Pulls commit into the sysroot's repository, with the sysroot's lock. Progress and cancellation as
  * in prepare. UPT_E_ABSENT: the server lacks part of it; UPT_E_IMAGE_HASH: an object is not what
  * its name says; UPT_E_TOO_SLOW, UPT_E_TLS, UPT_E_SERVER, UPT_E_NETWORK, UPT_E_NO_SPACE,
- * UPT_E_CANCELLED, UPT_E_BUSY; UPT_E_MALFORMED, UPT_E_CONFIG and UPT_E_UNSUPPORTED for a uri or a
+ * UPT_E_CANCELLED, UPT_E_BUSY; UPT_E_TOO_LARGE: more bytes than the commit's sizes allow;
+ * UPT_E_MALFORMED, UPT_E_CONFIG and UPT_E_UNSUPPORTED for a uri or a
  * remote that cannot be used.
  */
 UPT_NODISCARD enum upt_code upt_ostree_pull(const struct upt_ostree *self, const char *commit,

@@ -65,15 +65,21 @@ struct pull {
 static void
 report_line(const struct pull *pull, const char *text)
 {
-	unsigned long long fetched, requested;
+	unsigned long long fetched, requested, bytes, all_bytes;
 
 	if (pull->progress == NULL || pull->progress->report == NULL ||
-		sscanf(text, "%20llu %20llu", &fetched, &requested) != 2)
+		sscanf(text, "%20llu %20llu %20llu %20llu", &fetched, &requested, &bytes,
+			&all_bytes) != 4)
 		return;
 	pull->progress->report(pull->progress->ctx, "pull", fetched, requested, "objects");
+	/* Of how many, only some commits tell. */
+	if (all_bytes > 0)
+		pull->progress->report(pull->progress->ctx, "pull",
+			bytes < all_bytes ? bytes : all_bytes, all_bytes, "bytes");
 }
 
-/* "progress FETCHED REQUESTED", "done", or "failed CODE-NAME MESSAGE" (ostree_fetch.c). */
+/* "progress FETCHED REQUESTED BYTES OF-BYTES", "done", or "failed CODE-NAME MESSAGE"
+ * (ostree_fetch.c). */
 static void
 take_line(struct pull *pull)
 {
@@ -159,15 +165,16 @@ static enum upt_code
 run_pull(const struct upt_ostree *self, const char *remote, const char *commit, const char *url,
 	const struct upt_install_progress *progress, struct upt_err *err)
 {
-	char speed[16], window[16];
-	const char *const argv[] = {
-		self->pull_program, self->sysroot, remote, commit, speed, window, url, NULL};
+	char speed[16], window[16], reserve[24];
+	const char *const argv[] = {self->pull_program, self->sysroot, remote, commit, speed,
+		window, reserve, url, NULL};
 	struct pull pull = {.progress = progress};
 	enum upt_code code;
 	int fds[2];
 
 	snprintf(speed, sizeof(speed), "%u", self->min_speed_bytes);
 	snprintf(window, sizeof(window), "%u", self->min_speed_window_s);
+	snprintf(reserve, sizeof(reserve), "%ju", (uintmax_t)self->reserve_bytes);
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return upt_fail_errno(err, errno, "cannot make a pipe");
 	/* In English: failures are told apart by libostree's and libcurl's words. */
@@ -226,6 +233,7 @@ remote_options(const struct upt_ostree *self)
 	add_option(&builder, "tls-ca-path", self->ca_path);
 	add_option(&builder, "tls-client-cert-path", self->cert_path);
 	add_option(&builder, "tls-client-key-path", self->key_path);
+	add_option(&builder, "proxy", self->proxy);
 	/* The signed targets vouch for the commit id: a second kind of signature adds nothing. */
 	g_variant_builder_add(&builder, "{sv}", "gpg-verify", g_variant_new_boolean(FALSE));
 	return g_variant_ref_sink(g_variant_builder_end(&builder));

@@ -163,7 +163,7 @@ parse_ostree_installer(struct upt_config *c, const char *section, const char *ar
 	optional(c, section, arg, "remote", &ecu->remote);
 	optional(c, section, arg, "cmdline", &ecu->cmdline_path);
 	optional(c, section, arg, "boot_id", &ecu->boot_id_path);
-	return UPT_OK;
+	return number(c, section, arg, "reserve_mib", 32, 1, 1u << 20, &ecu->reserve_mib, err);
 }
 
 static enum upt_code

@@ -65,6 +65,7 @@ struct upt_ecu_config {
 	enum upt_installer_kind kind;
 	const char *path, *backup_path;                         /* file */
 	const char *sysroot, *os, *remote, *cmdline_path, *boot_id_path; /* ostree */
+	uint64_t reserve_mib;
 	const char *app_name, *socket_path, *network, *health_url, *endpoint_path; /* container */
 	uint64_t port_a, port_b, health_timeout_s;
 	bool registry_tls_verify;

@@ -108,6 +108,8 @@ new_installer(
 				.cmdline_path = c->cmdline_path,
 				.boot_id_path = c->boot_id_path,
 				.state_path = state,
+				.reserve_bytes = c->reserve_mib << 20,
+				.proxy = p->config->tls.proxy,
 				.ca_path = p->config->tls.ca_path,
 				.cert_path = p->config->tls.cert_path,
 				.key_path = p->config->tls.key_path},
