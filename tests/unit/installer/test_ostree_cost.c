@@ -332,6 +332,8 @@ an_endless_object_never_takes_the_reserve(void **state)
 	before = free_bytes(w);
 	w->config.reserve_bytes = before - 2 * BIG - 8 * MIB;
 	CHECK_CODE(prepare(w, 2, NULL), UPT_E_NO_SPACE);
+	/* by us, and not by the disk when it was full */
+	assert_non_null(strstr(w->os.err.message, "are kept"));
 	assert_true(free_bytes(w) + 2 * MIB > before);
 	stop_server(w);
 	w->endless[0] = '\0';
