@@ -140,6 +140,17 @@ parse_options(int argc, char **argv, struct options *o, struct upt_err *err)
 	return UPT_OK;
 }
 
+/* Whatever else the cycle came to: what was installed, or given up, runs after the reboot only. */
+static void
+reboot_if_needed(struct upt_primary *primary, const struct upt_cycle_summary *s,
+	const struct upt_console *console)
+{
+	struct upt_err err = {0};
+
+	if (s->wants_reboot && !stop_requested && upt_primary_reboot(primary, &err) != UPT_OK)
+		upt_log_err(&console->log, UPT_LOG_ERROR, &err, "reboot");
+}
+
 static enum upt_code
 run_cycle(struct upt_primary *primary, struct upt_console *console, struct upt_err *err)
 {
@@ -147,6 +158,7 @@ run_cycle(struct upt_primary *primary, struct upt_console *console, struct upt_e
 	enum upt_code code = upt_primary_cycle(primary, &s, err);
 
 	upt_console_end_line(console);
+	reboot_if_needed(primary, &s, console);
 	if (code != UPT_OK) {
 		upt_log_err(&console->log, UPT_LOG_ERROR, err, "update cycle");
 		return code;

@@ -44,7 +44,13 @@ struct upt_installer_ops {
 	 * (*done false); UPT_E_INSTALL when something else came up. */
 	enum upt_code (*finalize)(struct upt_installer *self, const struct upt_image *image, bool *done,
 		struct upt_err *err);
-	/* Back to what ran before. UPT_E_INSTALL when there is nothing to go back to. */
+	/* Something else came up than was to: what runs now is what boots from now on. Idempotent.
+	 * NULL: nothing to do. */
+	enum upt_code (*stay)(struct upt_installer *self, struct upt_err *err);
+	/* What runs is well, by its own check. UPT_E_INSTALL: it is not. NULL: it has none. */
+	enum upt_code (*check)(struct upt_installer *self, struct upt_err *err);
+	/* Back to what ran before. UPT_E_INSTALL when there is nothing to go back to; of one that
+	 * reboots UPT_E_NOT_FOUND, which no other failure of it is: what runs then has to do. */
 	enum upt_code (*rollback)(struct upt_installer *self, bool *needs_reboot, struct upt_err *err);
 	/* At the start of the daemon: finishes or undoes what a crash cut short and starts what shall run
 	 * and does not. NULL: nothing to do. */
@@ -75,6 +81,8 @@ struct upt_file_installer_config {
 UPT_NODISCARD enum upt_code upt_file_installer_new(const struct upt_file_installer_config *config,
 	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
 
+struct upt_boot;
+
 /*
  * OSTREE: a commit deployed beside the running one, at once and durably: the boot loader's list names
  * either the old deployments or the new ones. What runs is what libostree finds booted; in a sysroot
@@ -94,6 +102,9 @@ struct upt_ostree_installer_config {
 	unsigned min_speed_window_s; /* ... [30]: below it is UPT_E_TOO_SLOW */
 	uint64_t reserve_bytes;      /* [32 MiB] that stay free on the file system, whatever is fetched */
 	const char *proxy;           /* for a remote made from the job's uri; NULL: none */
+	struct upt_boot *boot;       /* told before another deployment is to boot; borrowed for the
+	                                installer's life; NULL: none */
+	unsigned boot_tries;         /* [3] boots in which it must prove itself */
 	const char *pull_program;    /* [uptane-ostree-pull beside this program, else in libexec/uptaned] */
 };
 /* UPT_E_CONFIG naming the setting; UPT_E_UNSUPPORTED for a key in hardware (pkcs11:) without remote,

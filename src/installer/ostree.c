@@ -110,9 +110,30 @@ remember(struct upt_ostree *self, enum upt_ostree_kind kind, OstreeDeployment *r
 }
 
 /*
+ * The boot loader counts the boots of what comes next: one that counts whatever boots before that
+ * is chosen, so that no power cut lets it boot uncounted; one that counts an entry once it is
+ * there.
+ */
+static enum upt_code
+arm(const struct upt_ostree *self, bool entry_is_there, struct upt_err *err)
+{
+	struct upt_err why = {0};
+	enum upt_code code;
+
+	if (self->boot == NULL || self->boot->ops->arms_entry != entry_is_there)
+		return UPT_OK;
+	code = self->boot->ops->arm(self->boot, self->boot_tries, &why);
+	if (code == UPT_OK)
+		return UPT_OK;
+	/* Its no is not the commit's fault, which would be refused for good. */
+	return upt_fail(err, code == UPT_E_INSTALL ? UPT_E_IO : code,
+		"the boot loader cannot be armed: %s", why.message);
+}
+
+/*
  * What was to boot next never did, or came up and was left by the boot loader: it goes, and what
  * runs is the default again. The record stays when the links were renamed in this boot: it alone
- * still tells what runs; its commit is then what runs.
+ * still tells what runs; its commit is then what runs, and no boot of it is counted.
  */
 static enum upt_code
 back_to_running(struct upt_ostree *self, OstreeSysroot *sysroot, OstreeDeployment *running,
@@ -120,7 +141,8 @@ back_to_running(struct upt_ostree *self, OstreeSysroot *sysroot, OstreeDeploymen
 {
 	UPT_TRY(remember(
 		self, UPT_OSTREE_ROLLBACK, running, ostree_deployment_get_csum(running), err));
-	return upt_ostree_set_default(self, sysroot, running, running, false, err);
+	UPT_TRY(upt_ostree_set_default(self, sysroot, running, running, false, err));
+	return self->boot != NULL ? self->boot->ops->mark_good(self->boot, err) : UPT_OK;
 }
 
 static enum upt_code
@@ -136,10 +158,12 @@ install_commit(struct upt_ostree *self, OstreeSysroot *sysroot, const char *comm
 		return UPT_OK;
 	}
 	UPT_TRY(remember(self, UPT_OSTREE_INSTALL, running, commit, err));
+	UPT_TRY(arm(self, false, err));
 	if (!is_commit(next, commit)) {
 		UPT_TRY(upt_ostree_deploy(self, sysroot, commit, running, err));
 		upt_log(self->base.log, UPT_LOG_INFO, "deployed commit %s, it boots next", commit);
 	}
+	UPT_TRY(arm(self, true, err));
 	*needs_reboot = true;
 	return UPT_OK;
 }
@@ -232,10 +256,11 @@ rollback_deployment(
 	}
 	target = upt_ostree_nth(self, sysroot, 1);
 	if (target == NULL)
-		return upt_fail(err, UPT_E_INSTALL,
+		return upt_fail(err, UPT_E_NOT_FOUND,
 			"nothing to go back to: %s has one deployment only", self->os);
 	UPT_TRY(remember(
 		self, UPT_OSTREE_ROLLBACK, running, ostree_deployment_get_csum(target), err));
+	UPT_TRY(arm(self, false, err));
 	UPT_TRY(upt_ostree_set_default(self, sysroot, target, running, true, err));
 	*needs_reboot = true;
 	return UPT_OK;
@@ -249,7 +274,23 @@ ostree_rollback(struct upt_installer *base, bool *needs_reboot, struct upt_err *
 
 	*needs_reboot = false;
 	UPT_TRY(upt_ostree_open(self->sysroot, UPT_OSTREE_CHANGE, &sysroot, err));
-	return rollback_deployment(self, sysroot, needs_reboot, err);
+	UPT_TRY(rollback_deployment(self, sysroot, needs_reboot, err));
+	/* What is gone back to may not come up any more, either. */
+	return *needs_reboot ? arm(self, true, err) : UPT_OK;
+}
+
+static enum upt_code
+ostree_stay(struct upt_installer *base, struct upt_err *err)
+{
+	struct upt_ostree *self = from_base(base);
+	g_autoptr(OstreeSysroot) sysroot = NULL;
+	OstreeDeployment *running;
+
+	UPT_TRY(upt_ostree_open(self->sysroot, UPT_OSTREE_CHANGE, &sysroot, err));
+	UPT_TRY(upt_ostree_find_running(self, sysroot, &running, err));
+	if (ostree_deployment_equal(upt_ostree_nth(self, sysroot, 0), running))
+		return UPT_OK;
+	return back_to_running(self, sysroot, running, err);
 }
 
 static void
@@ -272,6 +313,7 @@ static const struct upt_installer_ops ostree_ops = {
 	.prepare = ostree_prepare,
 	.install = ostree_install,
 	.finalize = ostree_finalize,
+	.stay = ostree_stay,
 	.rollback = ostree_rollback,
 	.free = ostree_free,
 };
@@ -313,6 +355,8 @@ copy_config(struct upt_ostree *self, const struct upt_ostree_installer_config *c
 	self->min_speed_window_s =
 		config->min_speed_window_s == 0 ? 30 : config->min_speed_window_s;
 	self->reserve_bytes = config->reserve_bytes == 0 ? RESERVE_BYTES : config->reserve_bytes;
+	self->boot = config->boot;
+	self->boot_tries = config->boot_tries == 0 ? 3 : config->boot_tries;
 	return copy_string(config->sysroot, NULL, &self->sysroot) &&
 	       copy_string(config->os, NULL, &self->os) &&
 	       copy_string(config->remote, NULL, &self->remote) &&

@@ -8,6 +8,7 @@
 #define UPT_INSTALLER_OSTREE_INTERNAL_H
 
 #include <ostree.h>
+#include "installer/boot.h"
 #include "installer/installer.h"
 
 #define UPT_OSTREE_COMMIT_HEX 64
@@ -21,6 +22,8 @@ struct upt_ostree {
 	char *pull_program;
 	unsigned min_speed_bytes, min_speed_window_s;
 	uint64_t reserve_bytes;
+	struct upt_boot *boot; /* or NULL */
+	unsigned boot_tries;
 };
 
 /* ---- ostree_record.c: no GLib in it ---- */

@@ -7,6 +7,8 @@
 #define UPT_PRIMARY_CONFIG_H
 
 #include "base/ini.h"
+#include "installer/boot.h"
+#include "installer/health.h"
 #include "metadata/limits.h"
 #include "transport/http.h"
 
@@ -71,6 +73,14 @@ struct upt_ecu_config {
 	bool registry_tls_verify;
 };
 
+/* How a new system comes up, proves itself, and is left again (config_boot.c). */
+struct upt_trial_config {
+	struct upt_boot_config loader;
+	uint64_t tries;              /* boots in which it must prove itself */
+	struct upt_health health;    /* without the Primary's own check */
+	const char *const *reboot_argv; /* NULL at its end; NULL: somebody else reboots */
+};
+
 struct upt_config {
 	struct upt_ini ini;
 	const char *vehicle_id;
@@ -84,6 +94,7 @@ struct upt_config {
 	size_t n_mappings;                   /* at least one */
 	struct upt_mapping_config *mappings; /* the first that matches a name is asked first */
 	struct upt_http_config tls;
+	struct upt_trial_config trial;
 	size_t n_ecus;
 	struct upt_ecu_config *ecus;
 };
@@ -98,5 +109,7 @@ const struct upt_repo_config *upt_config_repo(const struct upt_config *config, s
 /* Whether a mapping is for targets of that name. */
 bool upt_mapping_matches(const struct upt_config *config, const struct upt_mapping_config *mapping,
 	const char *target);
+/* config_boot.c: the settings of struct upt_trial_config, once the ECUs are known. */
+UPT_NODISCARD enum upt_code upt_config_parse_trial(struct upt_config *config, struct upt_err *err);
 
 #endif

@@ -201,7 +201,9 @@ upt_primary_cycle(struct upt_primary *p, struct upt_cycle_summary *summary, stru
 	UPT_TRY(upt_primary_begin_cycle(p, err));
 	/* Before the cycle: what a reboot or a crash left half done, and the first registration. */
 	upt_primary_resume(p);
+	p->tries = true;
 	code = upt_primary_settle(p, &failure);
+	p->tries = false;
 	if (code == UPT_OK)
 		code = upt_primary_register(p, &failure);
 	if (code == UPT_OK)
@@ -211,6 +213,8 @@ upt_primary_cycle(struct upt_primary *p, struct upt_cycle_summary *summary, stru
 	remember_result(p, code, &failure);
 	upt_primary_end_cycle(p);
 	summary->n_pending = count_pending(p);
+	for (size_t i = 0; i < p->n_ecus; i++)
+		summary->wants_reboot = summary->wants_reboot || p->ecus[i].waits;
 	after = all_stats(p);
 	summary->n_requests = after.n_requests - before.n_requests;
 	summary->n_connections = after.n_connections - before.n_connections;
@@ -228,6 +232,8 @@ verdict(enum upt_job_state state)
 		return "installed";
 	case UPT_JOB_PENDING:
 		return "waits for a reboot";
+	case UPT_JOB_TRIAL:
+		return "runs on trial";
 	case UPT_JOB_REFUSED:
 		return "was rolled back or failed here";
 	case UPT_JOB_UNREACHABLE:

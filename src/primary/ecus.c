@@ -110,6 +110,8 @@ new_installer(
 				.state_path = state,
 				.reserve_bytes = c->reserve_mib << 20,
 				.proxy = p->config->tls.proxy,
+				.boot = p->boot,
+				.boot_tries = (unsigned)p->config->trial.tries,
 				.ca_path = p->config->tls.ca_path,
 				.cert_path = p->config->tls.cert_path,
 				.key_path = p->config->tls.key_path},
@@ -155,6 +157,27 @@ describe_nothing(struct upt_image *out, struct upt_err *err)
 	return upt_hash_span(UPT_HASH_SHA256, upt_span(NULL, 0), &out->digests[0], err);
 }
 
+/* Between a reboot and its confirmation the engine runs what is PENDING; between a rollback and its
+ * reboot, what is REFUSED: the report names it. */
+static enum upt_code
+name_running(struct upt_primary *p, struct upt_ecu *ecu, struct upt_image *out, struct upt_err *err)
+{
+	struct upt_image running;
+	struct upt_slots s;
+
+	UPT_TRY(upt_ecu_get_slots(p, ecu, &s, err));
+	if (s.pending.name[0] == '\0')
+		return UPT_OK;
+	UPT_TRY(upt_ecu_running(ecu, &running, err));
+	if (upt_image_same_content(&running, out))
+		return UPT_OK;
+	if (upt_image_same_content(&running, &s.pending))
+		*out = s.pending;
+	else if (upt_image_same_content(&running, &s.refused))
+		*out = s.refused;
+	return UPT_OK;
+}
+
 /* What the store says is installed; before the first update, what the engine finds under the
  * factory's name. */
 static enum upt_code
@@ -168,8 +191,10 @@ installed(void *ctx, const char *serial, struct upt_image *out, struct upt_err *
 		if (strcmp(p->ecus[i].config->serial, serial) == 0)
 			ecu = &p->ecus[i];
 	}
-	if (out->name[0] != '\0' || ecu == NULL || ecu->installer == NULL)
+	if (ecu == NULL || ecu->installer == NULL)
 		return UPT_OK;
+	if (out->name[0] != '\0')
+		return name_running(p, ecu, out, err);
 	UPT_TRY(upt_ecu_running(ecu, out, err));
 	if (out->n_digests == 0)
 		return describe_nothing(out, err);

@@ -29,6 +29,7 @@ upt_primary_settle(struct upt_primary *p, struct upt_err *err)
 		if (code != UPT_OK)
 			return upt_wrap(err, code, "ECU %s", p->ecus[i].config->serial);
 	}
+	upt_primary_settle_boot(p);
 	return UPT_OK;
 }
 
@@ -92,6 +93,7 @@ install_job(struct upt_primary *p, struct upt_job *job, bool *pending, struct up
 
 	UPT_TRY(ask_engine(p, job, pending, err));
 	UPT_TRY(upt_ecu_remember_vouchers(p, job, err));
+	job->ecu->waits = *pending && job->ecu->installer != NULL;
 	if (*pending)
 		return upt_store_set_image(
 			p->store, serial, UPT_SLOT_PENDING, &job->image.image, err);
@@ -145,7 +147,8 @@ upt_primary_resume_bundle(struct upt_primary *p, struct upt_err *err)
 		struct upt_job *job = &p->jobs[i];
 
 		UPT_TRY(describe_member(job, &member, err));
-		job->installed = (job->state == UPT_JOB_DONE || job->state == UPT_JOB_PENDING) &&
+		job->installed = (job->state == UPT_JOB_DONE || job->state == UPT_JOB_PENDING ||
+					 job->state == UPT_JOB_TRIAL) &&
 				 memmem(text.data, text.len, member.data, member.len) != NULL;
 	}
 	return UPT_OK;
@@ -270,6 +273,17 @@ upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, st
 
 /* ---- at a person's word ---- */
 
+static bool
+waits_to_go_back(const struct upt_slots *s)
+{
+	if (s->pending.name[0] == '\0')
+		return false;
+	/* From what was confirmed, or from what was on trial. */
+	return (upt_image_same(&s->pending, &s->previous) &&
+		       upt_image_same(&s->refused, &s->installed)) ||
+	       (upt_image_same(&s->pending, &s->installed) && s->refused.name[0] != '\0');
+}
+
 enum upt_code
 upt_primary_rollback(
 	struct upt_primary *p, const char *serial, bool *needs_reboot, struct upt_err *err)
@@ -288,8 +302,7 @@ upt_primary_rollback(
 	UPT_TRY(upt_ecu_settle(p, ecu, &went_back, err));
 	UPT_TRY(upt_ecu_get_slots(p, ecu, &s, err));
 	/* Asked for again, after a power cut say: it is done, or waits for the reboot. */
-	if (went_back || (s.pending.name[0] != '\0' && upt_image_same(&s.pending, &s.previous) &&
-				 upt_image_same(&s.refused, &s.installed))) {
+	if (went_back || waits_to_go_back(&s)) {
 		*needs_reboot = s.pending.name[0] != '\0';
 		return UPT_OK;
 	}

@@ -14,6 +14,7 @@
 #include "storage/store.h"
 #include "transport/http.h"
 
+struct upt_boot;
 struct upt_engine;
 
 struct upt_ecu {
@@ -28,12 +29,15 @@ struct upt_ecu {
 	bool running_known;
 	bool reachable; /* it reported in this cycle */
 	bool resumed; /* its installer finished what the last process left */
+	bool waits; /* a reboot of this machine is wanted for it */
+	bool on_trial; /* PENDING has booted and is not confirmed yet */
 };
 
 /* What an assignment asks of this cycle. */
 enum upt_job_state {
 	UPT_JOB_DONE = 0, /* installed */
 	UPT_JOB_PENDING, /* installed, waits for a reboot */
+	UPT_JOB_TRIAL, /* the ECU runs something on trial: until that is settled nothing is installed */
 	UPT_JOB_REFUSED, /* was rolled back or failed here */
 	UPT_JOB_UNREACHABLE, /* the ECU does not answer: left for a later cycle */
 	UPT_JOB_WANTED, /* to be installed */
@@ -78,6 +82,9 @@ struct upt_primary {
 	struct upt_http *foreign_http; /* for images on servers that are not ours: without
 					  certificate; or NULL */
 	struct upt_private_key *key; /* the Primary's, for the vehicle version manifest */
+	struct upt_boot *boot; /* what boots the Primary's system; never NULL */
+	bool boot_settled; /* it counts nothing that an earlier process left */
+	bool tries; /* a cycle: what booted on trial proves itself now */
 	struct upt_vehicle vehicle;
 	struct upt_vehicle_ecu *vehicle_ecus;
 	size_t n_ecus;
@@ -192,6 +199,9 @@ UPT_NODISCARD enum upt_code upt_ecu_release_floor(struct upt_primary *p, const s
 /* Notes which metadata vouches for a job's image: status shows it. */
 UPT_NODISCARD enum upt_code
 upt_ecu_remember_vouchers(struct upt_primary *p, const struct upt_job *job, struct upt_err *err);
+/* Finishes a rollback that is noted in REFUSED. *went_back: it is done, or waits for a reboot. */
+UPT_NODISCARD enum upt_code upt_ecu_finish_going_back(
+	struct upt_primary *p, struct upt_ecu *ecu, bool *went_back);
 /* Back from PENDING, or else from INSTALLED to PREVIOUS; what it went back from is REFUSED. When
  * the engine fails, nothing has changed. UPT_E_UNSUPPORTED for an ECU on another machine;
  * UPT_E_INSTALL. */
@@ -208,6 +218,17 @@ upt_ecu_settle(struct upt_primary *p, struct upt_ecu *ecu, bool *went_back, stru
 /* The same for an ECU on another machine, from its report. */
 UPT_NODISCARD enum upt_code
 upt_ecu_adopt_report(struct upt_primary *p, struct upt_ecu *ecu, struct upt_err *err);
+
+/* ---- trial.c: what booted on trial, and what did not ---- */
+/* PENDING has booted: confirms it when it is well, else goes back; in a cycle only. *went_back: it
+ * was given up before, and is now. Only failures of the store are returned. */
+UPT_NODISCARD enum upt_code upt_ecu_prove(struct upt_primary *p, struct upt_ecu *ecu,
+	const struct upt_slots *s, bool *went_back, struct upt_err *err);
+/* Something else than PENDING has booted, as failure says: PENDING is refused, what runs stays. */
+UPT_NODISCARD enum upt_code upt_ecu_give_up(struct upt_primary *p, struct upt_ecu *ecu,
+	const struct upt_slots *s, struct upt_err *failure, struct upt_err *err);
+/* Nothing is on trial: the boot loader counts no boots. Asked once in a process. */
+void upt_primary_settle_boot(struct upt_primary *p);
 
 /* ---- install.c ---- */
 /* Once in a process, tried again in each cycle until it succeeds: what a crash or a reboot stopped

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include "installer/boot.h"
 #include "primary/internal.h"
 
 static enum upt_code
@@ -38,7 +39,11 @@ upt_primary_new(
 	p->log = options->log;
 	UPT_TRY(open_state(p, err));
 	UPT_TRY(open_http(p, err));
+	UPT_TRY(upt_boot_new(&p->config->trial.loader, p->log, &p->boot, err));
 	UPT_TRY(upt_ecus_new(p, err));
+	/* At the start, not when it is too late. */
+	if (p->config->ecus[0].kind == UPT_INSTALLER_OSTREE)
+		upt_boot_describe(p->boot);
 	UPT_TRY(upt_repositories_new(p, err));
 	UPT_TRY(upt_primary_begin_cycle(p, err));
 	UPT_TRY(upt_primary_pin_roots(p, err));
@@ -56,6 +61,7 @@ upt_primary_free(struct upt_primary **primary)
 		return;
 	upt_primary_end_cycle(p);
 	upt_ecus_free(p);
+	upt_boot_free(&p->boot);
 	upt_private_key_free(&p->key);
 	upt_http_free(&p->http);
 	upt_http_free(&p->foreign_http);

@@ -40,6 +40,7 @@ struct upt_cycle_summary {
 			       again */
 	unsigned n_unreachable; /* assignments left for a later cycle because the ECU does not
 				   answer */
+	bool wants_reboot; /* this machine must reboot for what was installed or gone back to */
 	uint64_t n_requests; /* to Director and Image repository */
 	uint64_t n_connections;
 	uint64_t received_bytes; /* headers and bodies */
@@ -51,6 +52,10 @@ struct upt_cycle_summary {
  */
 UPT_NODISCARD enum upt_code upt_primary_cycle(
 	struct upt_primary *primary, struct upt_cycle_summary *summary, struct upt_err *err);
+
+/* Asks for the reboot by the configured command; UPT_OK also when none is configured: somebody else
+ * reboots then. UPT_E_INSTALL when the command fails. */
+UPT_NODISCARD enum upt_code upt_primary_reboot(struct upt_primary *primary, struct upt_err *err);
 
 /* Steps 2 and 3 only: verifies everything and says what an update would install. Each: called per
  * assignment. */

@@ -100,6 +100,13 @@ upt_ecu_confirm(struct upt_primary *p, const struct upt_ecu *ecu, const struct u
 
 /* ---- going back ---- */
 
+/* What an ECU goes back to: from PENDING, which may run already, to INSTALLED. */
+static const struct upt_image *
+way_back(const struct upt_slots *s)
+{
+	return s->pending.name[0] != '\0' ? &s->installed : &s->previous;
+}
+
 /* The slots after the engine went back. */
 static enum upt_code
 note_gone_back(struct upt_primary *p, const struct upt_ecu *ecu, const struct upt_slots *s,
@@ -108,7 +115,7 @@ note_gone_back(struct upt_primary *p, const struct upt_ecu *ecu, const struct up
 	const char *serial = ecu->config->serial;
 
 	if (needs_reboot)
-		return upt_store_set_image(p->store, serial, UPT_SLOT_PENDING, &s->previous, err);
+		return upt_store_set_image(p->store, serial, UPT_SLOT_PENDING, way_back(s), err);
 	/* What was to come never ran: nothing else has changed. */
 	if (s->pending.name[0] != '\0')
 		return upt_store_clear_image(p->store, serial, UPT_SLOT_PENDING, err);
@@ -150,9 +157,9 @@ upt_ecu_go_back(struct upt_primary *p, struct upt_ecu *ecu, bool *needs_reboot, 
 		return code;
 	}
 	UPT_TRY(note_gone_back(p, ecu, &s, *needs_reboot, err));
+	ecu->waits = *needs_reboot;
 	upt_log(p->log, UPT_LOG_WARNING, "ECU %s: back from %s to %s%s", serial, from->name,
-		from == &s.pending ? s.installed.name : s.previous.name,
-		*needs_reboot ? " at the next reboot" : "");
+		way_back(&s)->name, *needs_reboot ? " at the next reboot" : "");
 	return UPT_OK;
 }
 
@@ -178,8 +185,8 @@ upt_ecu_undo(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_image 
 }
 
 /* A rollback that was noted and, as far as the slots know, not done: the power went in between. */
-static enum upt_code
-finish_going_back(struct upt_primary *p, struct upt_ecu *ecu, bool *went_back)
+enum upt_code
+upt_ecu_finish_going_back(struct upt_primary *p, struct upt_ecu *ecu, bool *went_back)
 {
 	struct upt_err failure = {0};
 	bool needs_reboot;
@@ -205,26 +212,21 @@ settle_pending(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_slot
 	enum upt_code code =
 		ecu->installer->ops->finalize(ecu->installer, &s->pending, &done, &failure);
 
-	if (code == UPT_OK && done) {
-		UPT_TRY(upt_ecu_confirm(p, ecu, &s->pending, err));
-		upt_log(p->log, UPT_LOG_INFO, "ECU %s: runs %s", serial, s->pending.name);
-		return UPT_OK;
-	}
+	if (code == UPT_OK && done)
+		return upt_ecu_prove(p, ecu, s, went_back, err);
 	if (code == UPT_OK && upt_image_same(&s->refused, &s->pending))
-		return finish_going_back(p, ecu, went_back);
+		return upt_ecu_finish_going_back(p, ecu, went_back);
 	if (code == UPT_OK) {
+		ecu->waits = true;
 		upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s waits for a reboot", serial,
 			s->pending.name);
 		return UPT_OK;
 	}
-	upt_log_err(p->log, UPT_LOG_ERROR, &failure, "ECU %s", serial);
+	if (code == UPT_E_INSTALL)
+		return upt_ecu_give_up(p, ecu, s, &failure, err);
 	/* Cannot tell: asked again in the next cycle. */
-	if (code != UPT_E_INSTALL)
-		return UPT_OK;
-	/* Something else came up: say so, and do not drive the vehicle into the same wall again. */
-	upt_primary_record(p, serial, &failure);
-	UPT_TRY(upt_store_set_image(p->store, serial, UPT_SLOT_REFUSED, &s->pending, err));
-	return upt_store_clear_image(p->store, serial, UPT_SLOT_PENDING, err);
+	upt_log_err(p->log, UPT_LOG_ERROR, &failure, "ECU %s", serial);
+	return UPT_OK;
 }
 
 /*
@@ -264,6 +266,7 @@ upt_ecu_settle(struct upt_primary *p, struct upt_ecu *ecu, bool *went_back, stru
 	if (ecu->installer == NULL)
 		return UPT_OK;
 	ecu->running_known = false;
+	ecu->waits = ecu->on_trial = false;
 	UPT_TRY(upt_ecu_get_slots(p, ecu, &s, err));
 	if (s.pending.name[0] != '\0')
 		return settle_pending(p, ecu, &s, went_back, err);
@@ -275,7 +278,7 @@ upt_ecu_settle(struct upt_primary *p, struct upt_ecu *ecu, bool *went_back, stru
 		return follow_back(p, ecu, &s, went_back, err);
 	if (upt_image_same_content(&running, &s.installed) &&
 		upt_image_same(&s.refused, &s.installed))
-		return finish_going_back(p, ecu, went_back);
+		return upt_ecu_finish_going_back(p, ecu, went_back);
 	return UPT_OK;
 }
 

@@ -37,7 +37,10 @@ decide(struct upt_primary *p, const struct upt_ecu *ecu, const struct upt_image 
 	UPT_TRY(is_refused(p, ecu, wanted, &refused, err));
 	/* Another machine knows best whether it waits: asked again, it says so. */
 	waits = pending.name[0] != '\0' && ecu->installer != NULL;
-	if (waits && upt_image_same(&pending, wanted))
+	/* Another installation now would take away what it can go back to. */
+	if (ecu->on_trial)
+		*state = UPT_JOB_TRIAL;
+	else if (waits && upt_image_same(&pending, wanted))
 		*state = UPT_JOB_PENDING;
 	else if (!waits && upt_image_same(&ecu->installed, wanted))
 		*state = UPT_JOB_DONE;

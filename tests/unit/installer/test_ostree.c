@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "installer/boot.h"
 #include "ostree_world.h"
 
 static int
@@ -562,7 +563,7 @@ rollback_of_what_never_ran_removes_it(void **state)
 	assert_boots(w, "1");
 	assert_runs(w, 1);
 	/* a second time it must not boot what was just given up */
-	CHECK_CODE(rollback(w, &needs_reboot), UPT_E_INSTALL);
+	CHECK_CODE(rollback(w, &needs_reboot), UPT_E_NOT_FOUND);
 	assert_boots(w, "1");
 	reboot(w);
 	assert_runs(w, 1);
@@ -574,7 +575,7 @@ rollback_needs_a_previous_deployment(void **state)
 	struct ostree_world *w = *state;
 	bool needs_reboot = true;
 
-	CHECK_CODE(rollback(w, &needs_reboot), UPT_E_INSTALL);
+	CHECK_CODE(rollback(w, &needs_reboot), UPT_E_NOT_FOUND);
 	assert_false(needs_reboot);
 }
 
@@ -779,6 +780,190 @@ new_refuses_a_senseless_configuration(void **state)
 	upt_installer_free(&other);
 }
 
+/* ---- the boot loader ---- */
+
+/* One that notes what it is asked and what would boot at that moment. */
+struct noted {
+	struct upt_boot base;
+	struct ostree_world *w;
+	char text[512];
+	enum upt_code code; /* its answer */
+};
+
+static void
+note(struct noted *noted, const char *what)
+{
+	char entries[4 * 66];
+	size_t used = strlen(noted->text);
+	unsigned first = 0;
+
+	ostree_world_entries(noted->w, entries, sizeof(entries));
+	for (unsigned v = 1; v <= 3; v++) {
+		if (strncmp(entries, noted->w->commit[v], 64) == 0)
+			first = v;
+	}
+	snprintf(noted->text + used, sizeof(noted->text) - used, "%s at %u;", what, first);
+}
+
+static enum upt_code
+noted_arm(struct upt_boot *self, unsigned tries, struct upt_err *err)
+{
+	struct noted *noted = (struct noted *)self;
+
+	assert_int_equal(tries, 5);
+	note(noted, "arm");
+	return noted->code == UPT_OK ? UPT_OK : upt_fail(err, noted->code, "no");
+}
+
+static enum upt_code
+noted_good(struct upt_boot *self, struct upt_err *err)
+{
+	(void)err;
+	note((struct noted *)self, "good");
+	return UPT_OK;
+}
+
+static const struct upt_boot_ops before_ops = {.arm = noted_arm, .mark_good = noted_good};
+static const struct upt_boot_ops after_ops = {
+	.arms_entry = true, .arm = noted_arm, .mark_good = noted_good};
+
+static struct upt_ostree_installer_config
+with_loader(struct ostree_world *w, struct noted *noted, const struct upt_boot_ops *ops)
+{
+	struct upt_ostree_installer_config config = ostree_world_config(w);
+
+	*noted = (struct noted){.base.ops = ops, .w = w};
+	config.boot = &noted->base;
+	config.boot_tries = 5;
+	renew(w, &config);
+	return config;
+}
+
+static void
+the_loader_is_armed_before_the_new_system_is_the_default(void **state)
+{
+	struct ostree_world *w = *state;
+	struct noted noted;
+	struct upt_ostree_installer_config config = with_loader(w, &noted, &before_ops);
+	bool needs_reboot = false;
+
+	update_to(w, 2);
+	assert_string_equal(noted.text, "arm at 1;");
+	noted.text[0] = '\0';
+	ostree_world_boot(w);
+	renew(w, &config);
+	assert_done(w, 2, true);
+	assert_string_equal(noted.text, "");
+	CHECK_OK(rollback(w, &needs_reboot));
+	assert_string_equal(noted.text, "arm at 2;");
+	noted.text[0] = '\0';
+	/* given up before the reboot: what runs is not counted */
+	CHECK_OK(install(w, 2, &needs_reboot));
+	assert_false(needs_reboot);
+	assert_string_equal(noted.text, "good at 2;");
+}
+
+static void
+a_loader_of_entries_is_armed_once_there_is_one(void **state)
+{
+	struct ostree_world *w = *state;
+	struct noted noted;
+	struct upt_ostree_installer_config config = with_loader(w, &noted, &after_ops);
+	bool needs_reboot = false;
+
+	update_to(w, 2);
+	assert_string_equal(noted.text, "arm at 2;");
+	ostree_world_boot(w);
+	renew(w, &config);
+	noted.text[0] = '\0';
+	CHECK_OK(rollback(w, &needs_reboot));
+	assert_string_equal(noted.text, "arm at 1;");
+}
+
+static void
+a_loader_that_cannot_be_armed_keeps_the_old_system(void **state)
+{
+	struct ostree_world *w = *state;
+	struct noted noted;
+	bool needs_reboot = true;
+
+	with_loader(w, &noted, &before_ops);
+	noted.code = UPT_E_IO;
+	CHECK_OK(prepare(w, 2));
+	CHECK_CODE(install(w, 2, &needs_reboot), UPT_E_IO);
+	assert_false(needs_reboot);
+	assert_boots(w, "1");
+	/* what its tool says is no reason to refuse the commit for good */
+	noted.code = UPT_E_INSTALL;
+	CHECK_CODE(install(w, 2, &needs_reboot), UPT_E_IO);
+	assert_boots(w, "1");
+	noted.code = UPT_OK;
+	update_to(w, 2);
+}
+
+static void
+what_came_up_instead_stays(void **state)
+{
+	struct ostree_world *w = *state;
+	struct noted noted;
+
+	update_to(w, 2);
+	boot_fallback(w);
+	with_loader(w, &noted, &before_ops);
+	CHECK_OK(w->installer->ops->stay(w->installer, &w->err));
+	assert_boots(w, "1");
+	assert_string_equal(noted.text, "good at 1;");
+	assert_runs(w, 1);
+	CHECK_OK(w->installer->ops->stay(w->installer, &w->err));
+	assert_string_equal(noted.text, "good at 1;");
+	reboot(w);
+	assert_runs(w, 1);
+}
+
+/* ---- what stays on disk ---- */
+
+static void
+pinned_deployments_stay(void **state)
+{
+	struct ostree_world *w = *state;
+	char sysroot[PATH_MAX + 16];
+
+	snprintf(sysroot, sizeof(sysroot), "--sysroot=%s", w->sysroot);
+	run(w->log, (const char *const[]){"ostree", "admin", "pin", sysroot, "0", NULL});
+	update_to(w, 2);
+	reboot(w);
+	assert_done(w, 2, true);
+	update_to(w, 3);
+	assert_boots(w, "3 2 1");
+	reboot(w);
+	assert_done(w, 3, true);
+	run(w->log, (const char *const[]){"ostree", "admin", "pin", sysroot, "--unpin", "2", NULL});
+	update_to(w, 2);
+	assert_boots(w, "2 3");
+}
+
+/* The Director assigns what ran before: it is deployed like any other release, and can be left
+ * again. */
+static void
+an_older_release_is_installed_like_any_other(void **state)
+{
+	struct ostree_world *w = *state;
+	bool needs_reboot = false;
+
+	update_to(w, 2);
+	reboot(w);
+	assert_done(w, 2, true);
+	update_to(w, 1);
+	assert_boots(w, "1 2");
+	reboot(w);
+	assert_runs(w, 1);
+	assert_done(w, 1, true);
+	CHECK_OK(rollback(w, &needs_reboot));
+	assert_true(needs_reboot);
+	reboot(w);
+	assert_runs(w, 2);
+}
+
 int
 main(void)
 {
@@ -812,6 +997,12 @@ main(void)
 		CASE(a_boot_id_must_be_one),
 		CASE(somebody_elses_lock_is_busy),
 		CASE(another_systems_deployments_stay),
+		CASE(the_loader_is_armed_before_the_new_system_is_the_default),
+		CASE(a_loader_of_entries_is_armed_once_there_is_one),
+		CASE(a_loader_that_cannot_be_armed_keeps_the_old_system),
+		CASE(what_came_up_instead_stays),
+		CASE(pinned_deployments_stay),
+		CASE(an_older_release_is_installed_like_any_other),
 		CASE(new_refuses_a_senseless_configuration),
 	};
 

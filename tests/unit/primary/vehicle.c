@@ -7,6 +7,7 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "installer/boot_internal.h"
 #include "manifest/manifest.h"
 
 /* ---- a system that reboots: which image runs, boots next, ran before; as libostree's installer
@@ -19,6 +20,7 @@ struct system_state {
 };
 
 static struct world *world; /* of this process */
+static struct upt_boot *loader;
 
 static void
 state_path(const struct world *w, char out[static PATH_MAX])
@@ -94,6 +96,8 @@ system_install(struct upt_installer *self, const struct upt_install_job *job, bo
 	state.going_back = false;
 	state.changed_in = state.boot;
 	memcpy(state.next, hex, sizeof(hex));
+	if (*needs_reboot)
+		UPT_TRY(loader->ops->arm(loader, 3, err));
 	save(world, &state);
 	return UPT_OK;
 }
@@ -113,23 +117,45 @@ system_finalize(
 	return upt_fail(err, UPT_E_INSTALL, "%.8s booted, not %.8s", state.running, hex);
 }
 
+/* What runs is what boots, and it is not counted. */
+static enum upt_code
+stay(struct system_state *state, struct upt_err *err)
+{
+	memcpy(state->next, state->running, sizeof(state->next));
+	state->changed_in = state->boot;
+	save(world, state);
+	return loader->ops->mark_good(loader, err);
+}
+
+static enum upt_code
+system_stay(struct upt_installer *self, struct upt_err *err)
+{
+	struct system_state state = load(world);
+
+	(void)self;
+	return strcmp(state.next, state.running) != 0 ? stay(&state, err) : UPT_OK;
+}
+
 static enum upt_code
 system_rollback(struct upt_installer *self, bool *needs_reboot, struct upt_err *err)
 {
 	struct system_state state = load(world);
 
 	(void)self;
+	*needs_reboot = false;
+	if (world->fail_rollback)
+		return upt_fail(err, UPT_E_INSTALL, "the list of deployments cannot be written");
 	*needs_reboot = strcmp(state.next, state.running) == 0 || state.going_back;
 	if (strcmp(state.next, state.running) != 0) {
 		if (state.going_back)
 			return UPT_OK; /* asked again */
-		memcpy(state.next, state.running, sizeof(state.next));
-	} else {
-		if (state.previous[0] == '\0')
-			return upt_fail(err, UPT_E_INSTALL, "nothing to go back to");
-		memcpy(state.next, state.previous, sizeof(state.next));
-		state.going_back = true;
+		return stay(&state, err);
 	}
+	if (state.previous[0] == '\0')
+		return upt_fail(err, UPT_E_NOT_FOUND, "nothing to go back to");
+	memcpy(state.next, state.previous, sizeof(state.next));
+	state.going_back = true;
+	UPT_TRY(loader->ops->arm(loader, 3, err));
 	state.changed_in = state.boot;
 	save(world, &state);
 	return UPT_OK;
@@ -149,8 +175,26 @@ static const struct upt_installer_ops system_ops = {.format = "OSTREE",
 	.prepare = system_prepare,
 	.install = system_install,
 	.finalize = system_finalize,
+	.stay = system_stay,
 	.rollback = system_rollback,
 	.free = system_free};
+
+static void
+write_grubenv(const struct world *w, const struct upt_grubenv_value *value)
+{
+	char block[UPT_GRUBENV_BYTES], path[PATH_MAX];
+	upt_cleanup(upt_buf_clear) struct upt_buf old = {0};
+
+	snprintf(path, sizeof(path), "%s/grubenv", w->dir);
+	memset(block, '#', sizeof(block));
+	memcpy(block, "# GRUB Environment Block\n", 25);
+	if (value != NULL) {
+		assert_ok(upt_file_read(AT_FDCWD, path, sizeof(block), &old, why));
+		memcpy(block, old.data, sizeof(block));
+		assert_ok(upt_grubenv_set((uint8_t *)block, value, 1, why));
+	}
+	assert_ok(upt_file_replace(AT_FDCWD, path, 0600, upt_span(block, sizeof(block)), why));
+}
 
 void
 vehicle_flash(struct world *w, const struct upt_image *image)
@@ -160,6 +204,73 @@ vehicle_flash(struct world *w, const struct upt_image *image)
 	hex_of(image, state.running);
 	memcpy(state.next, state.running, sizeof(state.next));
 	save(w, &state);
+	if (w->counts)
+		write_grubenv(w, NULL);
+}
+
+static void
+run_commit(struct system_state *state, const char *commit)
+{
+	char now[65];
+
+	memcpy(now, commit, sizeof(now));
+	if (strcmp(now, state->running) == 0)
+		return;
+	memcpy(state->previous, state->running, sizeof(state->previous));
+	memcpy(state->running, now, sizeof(state->running));
+}
+
+void
+vehicle_grubenv(const struct world *w, const char *name, char out[static 17])
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf block = {0};
+	char path[PATH_MAX];
+	bool found;
+
+	snprintf(path, sizeof(path), "%s/grubenv", w->dir);
+	assert_ok(upt_file_read(AT_FDCWD, path, UPT_GRUBENV_BYTES, &block, why));
+	assert_ok(upt_grubenv_find(upt_buf_span(&block), name, out, &found, why));
+}
+
+/* As grub.cfg counts; false: the tries are used up. */
+static bool
+grub_has_a_try(const struct world *w)
+{
+	char counter[17], success[17], less[24];
+	long left;
+
+	vehicle_grubenv(w, "boot_counter", counter);
+	vehicle_grubenv(w, "boot_success", success);
+	write_grubenv(w, &(struct upt_grubenv_value){"boot_success", "0"});
+	if (counter[0] == '\0' || strcmp(success, "0") != 0)
+		return true;
+	left = strtol(counter, NULL, 10);
+	snprintf(less, sizeof(less), "%ld", left > 0 ? left - 1 : -1);
+	write_grubenv(w, &(struct upt_grubenv_value){"boot_counter", less});
+	return left > 0;
+}
+
+/* The entry behind the default: what ran when that was chosen. */
+static const char *
+second_entry(const struct system_state *state)
+{
+	return strcmp(state->next, state->running) != 0 ? state->running : state->previous;
+}
+
+static void
+boot_counted(struct world *w, struct system_state *state, bool comes_up)
+{
+	unsigned n = 0;
+
+	while (grub_has_a_try(w)) {
+		if (comes_up) {
+			run_commit(state, state->next);
+			return;
+		}
+		/* a watchdog starts it again */
+		assert_true(++n < 100);
+	}
+	run_commit(state, second_entry(state));
 }
 
 void
@@ -169,11 +280,12 @@ vehicle_reboot(struct world *w, bool comes_up)
 
 	state.boot++;
 	state.going_back = false;
-	if (!comes_up)
-		memcpy(state.next, state.running, sizeof(state.next));
-	if (strcmp(state.next, state.running) != 0) {
-		memcpy(state.previous, state.running, sizeof(state.previous));
-		memcpy(state.running, state.next, sizeof(state.running));
+	if (w->counts) {
+		boot_counted(w, &state, comes_up || strcmp(state.next, state.running) == 0);
+	} else {
+		if (!comes_up)
+			memcpy(state.next, state.running, sizeof(state.next));
+		run_commit(&state, state.next);
 	}
 	save(w, &state);
 }
@@ -198,6 +310,14 @@ app_current(struct upt_installer *self, struct upt_image *out, struct upt_err *e
 	if (world->no_current[APP])
 		return upt_fail(err, UPT_E_NETWORK, "the engine does not answer");
 	return real_app_ops->current(self, out, err);
+}
+
+static enum upt_code
+app_check(struct upt_installer *self, struct upt_err *err)
+{
+	(void)self;
+	return world->app_unwell ? upt_fail(err, UPT_E_INSTALL, "the application does not answer")
+				 : UPT_OK;
 }
 
 static struct upt_installer_ops prim_ops;
@@ -355,6 +475,7 @@ vehicle_equip(struct world *w, struct upt_primary *p)
 	struct upt_installer *prim = p->ecus[PRIM].installer, *app = p->ecus[APP].installer;
 
 	world = w;
+	loader = p->boot;
 	real_prim_ops = prim->ops;
 	real_free = prim->ops->free;
 	prim_ops = *prim->ops;
@@ -365,6 +486,7 @@ vehicle_equip(struct world *w, struct upt_primary *p)
 	app_ops = *app->ops;
 	app_ops.install = app_install;
 	app_ops.current = app_current;
+	app_ops.check = app_check;
 	app->ops = &app_ops;
 	if (!w->has_sec)
 		return;

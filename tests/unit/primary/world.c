@@ -354,9 +354,13 @@ write_config(struct world *w)
 		"[primary]\nserial = prim\nhardware_id = hw-prim\nkey = %s/prim.key\n"
 		"installer = file\npath = %s/prim\n"
 		"[secondary app]\nlink = virtual\nhardware_id = hw-app\nkey = %s/app.key\n"
-		"installer = file\npath = %s/app\n%s",
-		w->dir, w->port, w->dir, w->port, w->dir, w->dir, w->dir, w->dir, w->dir,
+		"installer = file\npath = %s/app\n"
+		"[health]\ndir = %s/health.d\ntimeout_s = 0\n%s",
+		w->dir, w->port, w->dir, w->port, w->dir, w->dir, w->dir, w->dir, w->dir, w->dir,
 		w->extra != NULL ? w->extra : ""));
+	if (w->counts)
+		assert_ok(upt_buf_printf(&text, why,
+			"[primary]\nboot_loader = grub\n[boot]\ngrubenv = %s/grubenv\n", w->dir));
 	if (w->has_sec)
 		assert_ok(upt_buf_printf(&text, why,
 			"[secondary sec]\nlink = ip\nhardware_id = hw-sec\naddress = "
@@ -384,8 +388,11 @@ new_primary(
 	struct world *w, struct upt_config *config, struct upt_primary **out, struct upt_err *err)
 {
 	static struct upt_log log = {.name = "uptaned", .level = UPT_LOG_DEBUG};
-	struct upt_primary_options options = {
-		.config = config, .log = &log, .clock = test_clock, .clock_ctx = w};
+	struct upt_primary_options options = {.config = config,
+		.log = &log,
+		.clock = test_clock,
+		.clock_ctx = w,
+		.cancel = &w->cancelled};
 
 	log.stream = getenv("UPT_TEST_LOG") != NULL ? stderr : NULL;
 	UPT_TRY(upt_primary_new(&options, out, err));

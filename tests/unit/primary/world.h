@@ -84,6 +84,7 @@ struct world {
 	/* The vehicle; change it before a process starts. */
 	bool has_sec; /* the Secondary is in the configuration */
 	bool reboots; /* prim is a system that reboots */
+	bool counts; /* and GRUB counts its boots */
 	const char *extra; /* more lines for the configuration */
 	const char *mapping; /* [mapping] sections; with them fleet and mirror, as far as they are named */
 	int fail_install; /* enum world_ecu whose installer says no, or -1 */
@@ -92,6 +93,9 @@ struct world {
 		sec_install; /* the Secondary's answers; UPT_OK: it works */
 	bool sec_pending; /* it asks for a reboot of its own */
 	bool sec_replays; /* it sends the report of before */
+	bool app_unwell; /* app says so when it is asked */
+	bool fail_rollback; /* the system that reboots cannot go back just now */
+	volatile bool cancelled; /* the process is to stop */
 	bool no_current[N_ECUS]; /* its installer cannot tell what runs */
 	int64_t clock_step; /* the clock goes on by this much at every look */
 	bool many; /* processes: they end without a look for leaks, which takes longer than a cycle
@@ -119,6 +123,7 @@ void world_set_status(struct world *w, const char *path, int status);
 bool world_cycle(struct world *w);
 bool world_rollback(struct world *w, const char *serial);
 bool world_check(struct world *w);
+/* comes_up: what boots next does so; else it is tried again, and left when the loader counts. */
 void world_reboot(struct world *w, bool comes_up);
 
 /* What the vehicle did. */
