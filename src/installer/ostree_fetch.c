@@ -242,7 +242,10 @@ pull_options(const struct fetch *fetch, OstreeRepoPullFlags flags)
 	g_variant_builder_add(&builder, "{sv}", "flags",
 		g_variant_new_int32((gint32)(flags | OSTREE_REPO_PULL_FLAGS_UNTRUSTED)));
 	g_variant_builder_add(&builder, "{sv}", "depth", g_variant_new_int32(0));
-	/* Into a repository of plain files they cost about twice the bytes of the objects. */
+	/*
+	 * Their size can be told beforehand (the dry-run option), and they do not pay whatever it
+	 * is: while 2022.7 fetches a delta's parts it also fetches the objects that are in them.
+	 */
 	g_variant_builder_add(
 		&builder, "{sv}", "disable-static-deltas", g_variant_new_boolean(TRUE));
 	g_variant_builder_add(
