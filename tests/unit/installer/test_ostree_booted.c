@@ -124,7 +124,7 @@ an_update_and_its_undoing_in_a_booted_system(void **state)
 	assert_false(needs_reboot);
 	assert_runs(w, "OSTREE_V1");
 	CHECK_CODE(
-		w->installer->ops->rollback(w->installer, &needs_reboot, &w->err), UPT_E_INSTALL);
+		w->installer->ops->rollback(w->installer, &needs_reboot, &w->err), UPT_E_NOT_FOUND);
 	/* the other system's stateroot is not the one that runs */
 	upt_installer_free(&w->installer);
 	config.os = "rescue";

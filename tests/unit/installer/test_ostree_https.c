@@ -208,6 +208,7 @@ a_slow_server_is_named_and_a_cancelled_pull_is_taken_up_again(void **state)
 	renew(w);
 	CHECK_CODE(prepare(w, w->url), UPT_E_TOO_SLOW);
 	w->config.min_speed_bytes = 100;
+	w->config.min_speed_window_s = 10;
 	renew(w);
 	CHECK_CODE(prepare_watched(w, w->url, &progress), UPT_E_CANCELLED);
 	assert_true(watcher.most > 0);
