@@ -95,7 +95,9 @@ gateway_config() {
 	GATEWAY=$1
 	APP_PORT_A=$(world_free_port)
 	APP_PORT_B=$(world_free_port)
-	mkdir -p "$1"
+	mkdir -p "$1/health.d"
+	printf '#!/bin/sh\necho "$1" >"$0.asked"\n' >"$1/ask-for-reboot"
+	chmod 755 "$1/ask-for-reboot"
 	cat >"$1/uptaned.conf" <<-CONF
 		[uptane]
 		vehicle_id = $2
@@ -125,6 +127,11 @@ gateway_config() {
 		remote = updates
 		cmdline = $W/cmdline
 		boot_id = $W/boot_id
+		reboot_command = $1/ask-for-reboot please
+
+		[health]
+		dir = $1/health.d
+		timeout_s = 10
 
 		[secondary dashboard]
 		link = virtual
