@@ -67,6 +67,14 @@ upt_buf_clear(struct upt_buf *buf)
 }
 
 void
+upt_buf_wipe(struct upt_buf *buf)
+{
+	if (buf->data != NULL)
+		explicit_bzero(buf->data, buf->cap);
+	upt_buf_clear(buf);
+}
+
+void
 upt_buf_move(struct upt_buf *dst, struct upt_buf *src)
 {
 	if (dst == src)

@@ -53,6 +53,9 @@ UPT_NODISCARD enum upt_code
 upt_buf_printf(struct upt_buf *buf, struct upt_err *err, const char *fmt, ...) UPT_PRINTF(3, 4);
 /* Frees and empties; fits upt_cleanup(). */
 void upt_buf_clear(struct upt_buf *buf);
+/* The same, and wipes all of it first: for secrets, whose room is reserved before they are written,
+ * as a buffer that grows leaves a copy behind. */
+void upt_buf_wipe(struct upt_buf *buf);
 /* Moves src's bytes to dst (dst's old ones are freed); src is empty afterwards. */
 void upt_buf_move(struct upt_buf *dst, struct upt_buf *src);
 

@@ -11,6 +11,16 @@
 /* Receives reply bytes in order; any code but UPT_OK stops the transfer and is its result. */
 typedef enum upt_code upt_engine_sink(void *ctx, struct upt_span chunk, struct upt_err *err);
 
+/* A POST without a body whose reply is taken as it comes. All borrowed. */
+struct upt_engine_stream {
+	const char *path;
+	const char *header; /* one more line of the request, a secret, or NULL */
+	size_t max_reply_bytes;
+	unsigned quiet_ms; /* longest silence: UPT_E_TOO_SLOW */
+	upt_engine_sink *sink;
+	void *sink_ctx;
+};
+
 struct upt_engine_http {
 	void *ctx;
 	/*
@@ -24,14 +34,15 @@ struct upt_engine_http {
 	enum upt_code (*request)(void *ctx, const char *method, const char *path,
 		const char *content_type, struct upt_span body, size_t max_reply_bytes,
 		struct upt_buf *out, long *status, struct upt_err *err);
-	/* POST without a body whose reply goes to sink as it comes: no limit in time. Same codes.
-	 */
-	enum upt_code (*stream)(void *ctx, const char *path, size_t max_reply_bytes,
-		upt_engine_sink *sink, void *sink_ctx, long *status, struct upt_err *err);
+	/* No limit in time but that of silence. Same codes, and the sink's. */
+	enum upt_code (*stream)(void *ctx, const struct upt_engine_stream *stream, long *status,
+		struct upt_err *err);
 	/* GET of an application's own health page, one try: UPT_OK for 2xx within timeout_ms only.
 	 */
 	enum upt_code (*probe)(
 		void *ctx, const char *url, unsigned timeout_ms, struct upt_err *err);
+	/* Monotonic; NULL: the system's. Tests turn it themselves. */
+	uint64_t (*now_ms)(void *ctx);
 	/* Waits between two looks at a starting container; NULL: nanosleep. Tests count instead. */
 	void (*pause)(void *ctx, unsigned ms);
 };

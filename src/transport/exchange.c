@@ -19,9 +19,12 @@ upt_http_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* A line may be a secret (struct upt_http_stream). */
 static void
 free_slist(struct curl_slist **list)
 {
+	for (struct curl_slist *line = *list; line != NULL; line = line->next)
+		explicit_bzero(line->data, strlen(line->data));
 	curl_slist_free_all(*list);
 }
 
@@ -79,6 +82,7 @@ count_received(struct upt_exchange *x, uint64_t n)
 	uint64_t now = upt_http_now_ms();
 
 	x->http->stats.received_bytes += n;
+	x->quiet_since_ms = now;
 	if (x->speed.slot_ms == 0)
 		upt_speed_start(
 			&x->speed, now, x->http->min_speed_bytes, x->http->min_speed_window_s);
@@ -183,7 +187,8 @@ deliver(struct upt_exchange *x, const char *data, size_t len)
 	x->skip_bytes -= skip;
 	if (give > 0) {
 		code = x->sink(x->ctx, upt_span(data + skip, give), &x->fault);
-		upt_speed_skip(&x->speed, upt_http_now_ms());
+		x->quiet_since_ms = upt_http_now_ms();
+		upt_speed_skip(&x->speed, x->quiet_since_ms);
 		if (code != UPT_OK) {
 			x->fault.code = code;
 			return 0;
@@ -240,6 +245,10 @@ check_pace(struct upt_exchange *x, uint64_t uploaded)
 {
 	uint64_t now = upt_http_now_ms();
 
+	if (x->quiet_ms > 0 && now - x->quiet_since_ms > x->quiet_ms)
+		return upt_fail(&x->fault, UPT_E_TOO_SLOW,
+			"not a byte for %u s, %" PRIu64 " body bytes before that",
+			x->quiet_ms / 1000, x->answer.taken_bytes);
 	if (x->speed.slot_ms > 0) {
 		if (!x->any_speed && upt_speed_is_slow(&x->speed, now))
 			return upt_fail(&x->fault, UPT_E_TOO_SLOW,

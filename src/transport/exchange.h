@@ -38,12 +38,14 @@ struct upt_exchange {
 	bool anonymous; /* use the handle that has no client certificate */
 	const char *method;
 	const char *url;
+	const char *header; /* one more line of the request's header, or NULL */
 	const char *content_type; /* NULL: no body */
 	struct upt_span body;
 	uint64_t range_start; /* > 0: ask for the bytes from here */
 	unsigned timeout_ms; /* whole exchange; 0: none */
 	unsigned silence_ms; /* until the first byte of the reply; 0: none */
 	bool any_speed; /* no minimum speed */
+	unsigned quiet_ms; /* longest pause before and between bytes of the reply; 0: any */
 	uint64_t max_body_bytes;
 	size_t max_error_bytes; /* bound of answer.error_text */
 	upt_exchange_head *head; /* may be NULL */

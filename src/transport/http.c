@@ -297,26 +297,29 @@ upt_http_send(struct upt_http *http, const char *method, const char *url, const 
 }
 
 enum upt_code
-upt_http_stream(struct upt_http *http, const char *method, const char *url,
-	const char *content_type, struct upt_span body, size_t max_reply_bytes, upt_http_sink *sink,
-	void *ctx, long *status, struct upt_err *err)
+upt_http_stream(struct upt_http *http, const struct upt_http_stream *stream, long *status,
+	struct upt_err *err)
 {
 	upt_cleanup(upt_exchange_clear) struct upt_exchange x = {
 		.http = http,
-		.method = method,
-		.url = url,
-		.content_type = content_type,
-		.body = body,
+		.method = stream->method,
+		.url = stream->url,
+		.header = stream->header,
+		.content_type = stream->content_type,
+		.body = stream->body,
 		.any_speed = true,
-		.max_body_bytes = max_reply_bytes,
+		.quiet_ms = stream->quiet_ms,
+		.max_body_bytes = stream->max_reply_bytes,
 		.max_error_bytes = UPT_HTTP_ERROR_TEXT_MAX_BYTES,
-		.sink = sink,
-		.ctx = ctx,
+		.sink = stream->sink,
+		.ctx = stream->ctx,
 	};
 	enum upt_code code;
 
 	*status = 0;
-	UPT_TRY(check_request(method, content_type, err));
+	UPT_TRY(check_request(stream->method, stream->content_type, err));
+	if (stream->header != NULL && strpbrk(stream->header, "\r\n") != NULL)
+		return upt_fail(err, UPT_E_INTERNAL, "a header field with a line break");
 	code = upt_exchange_run(&x, err);
 	*status = x.answer.status;
 	UPT_TRY(code);

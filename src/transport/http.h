@@ -104,13 +104,27 @@ UPT_NODISCARD enum upt_code upt_http_download(
  * then. */
 UPT_NODISCARD enum upt_code
 upt_url_encode(const char *path, bool keep_slash, struct upt_buf *out, struct upt_err *err);
+/* All borrowed for the call. */
+struct upt_http_stream {
+	const char *method;
+	const char *url;
+	const char *header; /* one more line "Name: value" of the request, or NULL; may be a secret:
+			       it is in no message, and our copies are wiped */
+	const char *content_type; /* NULL: none */
+	struct upt_span body;
+	size_t max_reply_bytes;
+	unsigned quiet_ms; /* longest pause between two bytes of the reply and before the first;
+			      0: any */
+	upt_http_sink *sink;
+	void *ctx;
+};
+
 /*
  * Streaming lines of JSON, e.g. engine pulls: one request, no retry, no redirect, whose reply body
- * goes to a sink as it arrives: unbounded in time and speed, but by max_reply_bytes and
- * config.cancel. Statuses as for send, without the reply.
+ * goes to a sink as it arrives: unbounded in time and speed, but by max_reply_bytes, quiet_ms
+ * (UPT_E_TOO_SLOW) and config.cancel. Statuses as for send, without the reply.
  */
-UPT_NODISCARD enum upt_code upt_http_stream(struct upt_http *http, const char *method,
-	const char *url, const char *content_type, struct upt_span body, size_t max_reply_bytes,
-	upt_http_sink *sink, void *ctx, long *status, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_http_stream(struct upt_http *http,
+	const struct upt_http_stream *stream, long *status, struct upt_err *err);
 
 #endif

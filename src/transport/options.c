@@ -144,7 +144,8 @@ upt_options_make_headers(
 	UPT_TRY(upt_buf_printf(&line, err, "Content-Type:%s%s", x->content_type != NULL ? " " : "",
 		x->content_type != NULL ? x->content_type : ""));
 	if (!append_line(list, "Accept-Encoding: identity") || !append_line(list, "Expect:") ||
-		!append_line(list, (const char *)line.data))
+		!append_line(list, (const char *)line.data) ||
+		(x->header != NULL && !append_line(list, x->header)))
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a request");
 	return UPT_OK;
 }

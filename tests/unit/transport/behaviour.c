@@ -255,6 +255,16 @@ stall(struct conn *conn, const struct request *request)
 	return false;
 }
 
+/* Takes the request and never answers. */
+static bool
+mute(struct conn *conn, const struct request *request)
+{
+	(void)request;
+	while (conn_pause(conn, 1000))
+		;
+	return false;
+}
+
 static bool
 stall_once(struct conn *conn, const struct request *request)
 {
@@ -606,6 +616,7 @@ static const struct route routes[] = {
 	{"/bursts", bursts},
 	{"/header-trickle", header_trickle},
 	{"/stall", stall},
+	{"/mute", mute},
 	{"/stall-once", stall_once},
 	{"/hang-up", hang_up},
 	{"/no-http", no_http},

@@ -154,6 +154,8 @@ note_request(struct conn *conn, struct request *request, const char *body)
 	copy_field(request->head, "\r\nAccept-Encoding: ", seen->accept_encoding,
 		sizeof(seen->accept_encoding));
 	copy_field(request->head, "\r\nUser-Agent: ", seen->user_agent, sizeof(seen->user_agent));
+	copy_field(request->head, "\r\nX-Registry-Auth: ", seen->registry_auth,
+		sizeof(seen->registry_auth));
 	while (i < MAX_TARGETS - 1 && server->counts[i].n > 0 &&
 		strcmp(server->counts[i].target, request->target) != 0)
 		i++;

@@ -27,7 +27,7 @@ struct seen {
 	unsigned n_client_certificates; /* requests that came with one */
 	uint64_t sent_bytes; /* accepted by the socket */
 	char method[16], target[256], range[64], content_type[64], accept_encoding[64],
-		user_agent[64], body[256];
+		user_agent[64], registry_auth[64], body[256];
 };
 
 struct request {

@@ -196,6 +196,8 @@ struct collected {
 	char text[256];
 	unsigned n_chunks;
 	enum upt_code refuse_with;
+	const char *header;
+	unsigned quiet_ms;
 };
 
 static enum upt_code
@@ -215,8 +217,17 @@ collect(void *ctx, struct upt_span chunk, struct upt_err *err)
 static enum upt_code
 stream(struct fixture *f, const char *path, size_t max, struct collected *c, long *status)
 {
-	return upt_http_stream(f->http, "POST", server_url(f->server, path), "application/json",
-		upt_span_str("{}"), max, collect, c, status, &f->err);
+	return upt_http_stream(f->http,
+		&(struct upt_http_stream){.method = "POST",
+			.url = server_url(f->server, path),
+			.header = c->header,
+			.content_type = "application/json",
+			.body = upt_span_str("{}"),
+			.max_reply_bytes = max,
+			.quiet_ms = c->quiet_ms,
+			.sink = collect,
+			.ctx = c},
+		status, &f->err);
 }
 
 static void
@@ -245,6 +256,36 @@ stream_is_bounded_and_stoppable(void **state)
 	assert_code(stream(f, "/json-lines", 1000, &c, &status), UPT_E_NO_SPACE, &f->err);
 	assert_says(f, "the sink is full");
 	assert_int_equal(c.n_chunks, 1);
+}
+
+static void
+stream_that_falls_silent_is_too_slow(void **state)
+{
+	struct fixture *f = *state;
+	struct collected c = {.quiet_ms = 200};
+	long status;
+
+	assert_code(stream(f, "/stall", 1000, &c, &status), UPT_E_TOO_SLOW, &f->err);
+	assert_says(f, "not a byte for");
+	assert_code(stream(f, "/mute", 1000, &c, &status), UPT_E_TOO_SLOW, &f->err);
+	c = (struct collected){.quiet_ms = 5000};
+	assert_code(stream(f, "/json-lines", 1000, &c, &status), UPT_OK, &f->err);
+}
+
+static void
+stream_sends_one_more_line_and_tells_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct collected c = {.header = "X-Registry-Auth: c2VjcmV0"};
+	long status;
+
+	assert_code(stream(f, "/json-lines", 1000, &c, &status), UPT_OK, &f->err);
+	assert_string_equal(server_seen(f->server).registry_auth, "c2VjcmV0");
+	assert_code(stream(f, "/500", 1000, &c, &status), UPT_E_SERVER, &f->err);
+	assert_null(strstr(f->err.message, "c2VjcmV0"));
+	c.header = "X-Registry-Auth: a\r\nHost: b";
+	assert_code(stream(f, "/json-lines", 1000, &c, &status), UPT_E_INTERNAL, &f->err);
+	assert_int_equal(server_seen(f->server).n_requests, 2);
 }
 
 static void
@@ -340,6 +381,8 @@ main(void)
 		CASE(post_that_may_have_acted_is_not_tried_again),
 		CASE(stream_delivers_as_it_arrives),
 		CASE(stream_is_bounded_and_stoppable),
+		CASE(stream_that_falls_silent_is_too_slow),
+		CASE(stream_sends_one_more_line_and_tells_nobody),
 		CASE(stream_reports_a_status_without_the_sink),
 		CASE(engine_behind_a_unix_socket_answers),
 		CASE(engine_that_fails_is_not_asked_again),
