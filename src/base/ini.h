@@ -48,6 +48,10 @@ upt_ini_find(struct upt_ini *ini, const char *section, const char *argument, con
  * NULL at the end. A section without an argument is not among them. */
 const char *upt_ini_next_argument(const struct upt_ini *ini, const char *section, const char *prev);
 
+/* The value of a setting that may be absent or empty: NULL then. */
+const char *
+upt_ini_optional(struct upt_ini *ini, const char *section, const char *argument, const char *key);
+
 /* Typed getters: the default when absent; UPT_E_CONFIG naming file, line and key when it is wrong.
  */
 UPT_NODISCARD enum upt_code upt_ini_string(struct upt_ini *ini, const char *section,

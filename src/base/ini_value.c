@@ -69,6 +69,14 @@ upt_ini_next_argument(const struct upt_ini *ini, const char *section, const char
 	return NULL;
 }
 
+const char *
+upt_ini_optional(struct upt_ini *ini, const char *section, const char *argument, const char *key)
+{
+	const struct upt_ini_entry *entry = upt_ini_find(ini, section, argument, key);
+
+	return entry != NULL && entry->value[0] != '\0' ? entry->value : NULL;
+}
+
 enum upt_code
 upt_ini_string(struct upt_ini *ini, const char *section, const char *argument, const char *key,
 	const char *fallback, const char **out, struct upt_err *err)

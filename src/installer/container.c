@@ -4,7 +4,9 @@
  * replaced durably, and is the only commit point. Before it a crash is undone, after it finished
  * (settle()). The previous version stays, stopped, for a rollback; older ones are removed.
  */
+#include "installer/container_images.h"
 #include "installer/container_internal.h"
+#include "installer/container_registry.h"
 #include "installer/container_state.h"
 
 #include <errno.h>
@@ -16,7 +18,7 @@
 
 /* What the engine has of this application, and which of it shall run. */
 struct view {
-	struct upt_podman_list list;
+	struct upt_oci_list list;
 	struct upt_container_state state;
 	bool known; /* there is a current version */
 };
@@ -27,11 +29,12 @@ from_base(struct upt_installer *base)
 	return (struct upt_container *)base;
 }
 
-static const struct upt_podman_container *
-find_digest(const struct upt_podman_list *list, const char *digest)
+static const struct upt_oci_container *
+find_version(const struct upt_oci_list *list, const struct upt_oci_version *version)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (digest[0] != '\0' && strcmp(list->items[i].digest, digest) == 0)
+		if (version->digest[0] != '\0' &&
+			upt_oci_version_equal(&list->items[i].version, version))
 			return &list->items[i];
 	}
 	return NULL;
@@ -42,7 +45,7 @@ find_digest(const struct upt_podman_list *list, const char *digest)
 static void
 adopt_running(struct view *view)
 {
-	const struct upt_podman_container *only = NULL;
+	const struct upt_oci_container *only = NULL;
 
 	for (size_t i = 0; i < view->list.n; i++) {
 		if (!view->list.items[i].running)
@@ -53,14 +56,15 @@ adopt_running(struct view *view)
 	}
 	if (only == NULL)
 		return;
-	memcpy(view->state.current, only->digest, sizeof(only->digest));
+	view->state.current = only->version;
 	view->known = true;
 }
 
 static enum upt_code
 look(struct upt_container *self, struct view *view, struct upt_err *err)
 {
-	UPT_TRY(upt_podman_list(self->http, self->name, &view->list, err));
+	UPT_TRY(upt_oci_connect(&self->oci, err));
+	UPT_TRY(upt_oci_list(&self->oci, self->name, &view->list, err));
 	UPT_TRY(upt_container_state_load(self->state_path, &view->state, &view->known, err));
 	if (!view->known)
 		adopt_running(view);
@@ -84,44 +88,38 @@ write_endpoint(struct upt_container *self, uint16_t port, struct upt_err *err)
 		AT_FDCWD, self->endpoint_path, 0644, upt_span(text, (size_t)n), err);
 }
 
-/* Frees the disk of a version nobody goes back to; the engine keeps what another container uses. */
+/* Frees the disk of the versions nobody goes back to; the engine keeps what a container uses. */
 static void
-drop_image(struct upt_container *self, const char *reference, const char *digest)
+prune_images(struct upt_container *self, const struct upt_container_state *state, const char *also)
 {
-	const char *at = strstr(reference, "@sha256:");
+	const char *keep[] = {state->current.digest, state->previous.digest, also};
 	struct upt_err err = {0};
 
-	if (at == NULL || strcmp(at + strlen("@sha256:"), digest) != 0)
-		return;
-	if (upt_podman_remove_image(self->http, reference, &err) != UPT_OK)
+	if (upt_container_images_prune(self->images_path, &self->oci, keep, 3, &err) != UPT_OK)
 		upt_log_err(self->base.log, UPT_LOG_WARNING, &err, "%s: image stays", self->name);
 }
 
-/*
- * Brings the engine to what the state says: only current may run, only current and previous exist.
- * With drop_images the images of what is removed go too.
+/* Brings the engine to what the state says: only current may run, only current and previous exist.
  */
 static enum upt_code
-settle(struct upt_container *self, const struct view *view, bool drop_images, struct upt_err *err)
+settle(struct upt_container *self, const struct view *view, struct upt_err *err)
 {
-	const struct upt_podman_container *current;
+	const struct upt_oci_container *current;
 
 	if (!view->known)
 		return UPT_OK;
-	current = find_digest(&view->list, view->state.current);
+	current = find_version(&view->list, &view->state.current);
 	if (current != NULL && current->running)
 		UPT_TRY(write_endpoint(self, current->port, err));
 	for (size_t i = 0; i < view->list.n; i++) {
-		const struct upt_podman_container *c = &view->list.items[i];
-		if (strcmp(c->digest, view->state.current) == 0)
+		const struct upt_oci_container *c = &view->list.items[i];
+		if (upt_oci_version_equal(&c->version, &view->state.current))
 			continue;
 		if (!c->stopped)
-			UPT_TRY(upt_podman_stop(self->http, c->name, self->stop_timeout_s, err));
-		if (strcmp(c->digest, view->state.previous) == 0)
+			UPT_TRY(upt_oci_stop(&self->oci, c->name, self->stop_timeout_s, err));
+		if (upt_oci_version_equal(&c->version, &view->state.previous))
 			continue;
-		UPT_TRY(upt_podman_remove(self->http, c->name, err));
-		if (drop_images)
-			drop_image(self, c->image, c->digest);
+		UPT_TRY(upt_oci_remove(&self->oci, c->name, err));
 	}
 	return UPT_OK;
 }
@@ -137,6 +135,8 @@ must_stop_first(const struct upt_container_takeover *new)
 {
 	if (new->old == NULL || !new->old->running)
 		return false;
+	if (new->alone || new->old->alone)
+		return true;
 	if (new->health_url[0] != '\0' && !new->own_page)
 		return true;
 	return new->port != 0 && (new->old->port == 0 || new->old->port == new->port);
@@ -147,8 +147,8 @@ start_and_prove(
 	struct upt_container *self, const struct upt_container_takeover *new, struct upt_err *err)
 {
 	if (new->stop_first)
-		UPT_TRY(upt_podman_stop(self->http, new->old->name, self->stop_timeout_s, err));
-	UPT_TRY(upt_podman_start(self->http, new->name, err));
+		UPT_TRY(upt_oci_stop(&self->oci, new->old->name, self->stop_timeout_s, err));
+	UPT_TRY(upt_oci_start(&self->oci, new->name, err));
 	return upt_container_wait_healthy(self, new, err);
 }
 
@@ -160,20 +160,25 @@ restore_old(struct upt_container *self, const struct upt_container_takeover *new
 
 	if (!new->stop_first)
 		return;
-	if (upt_podman_start(self->http, new->old->name, &err) != UPT_OK)
+	if (upt_oci_start(&self->oci, new->old->name, &err) != UPT_OK)
 		upt_log_err(self->base.log, UPT_LOG_ERROR, &err, "%s: cannot start %s again",
 			self->name, new->old->name);
 }
 
-/* Commits new as current; on failure nothing is committed. */
+/*
+ * Commits new as current; on failure nothing is committed. Of two descriptions of one image only
+ * the last stays: going back means another image, as those who order it count.
+ */
 static enum upt_code
-commit(struct upt_container *self, const struct upt_container_takeover *new, const char *previous,
-	struct upt_err *err)
+commit(struct upt_container *self, const struct upt_container_takeover *new,
+	const struct view *view, struct upt_err *err)
 {
-	struct upt_container_state state = {0};
+	struct upt_container_state state = {.current = new->version};
 
-	snprintf(state.current, sizeof(state.current), "%s", new->digest);
-	snprintf(state.previous, sizeof(state.previous), "%s", previous);
+	if (strcmp(view->state.current.digest, new->version.digest) == 0)
+		state.previous = view->state.previous;
+	else if (new->old != NULL)
+		state.previous = view->state.current;
 	return upt_container_state_save(self->state_path, &state, err);
 }
 
@@ -200,7 +205,9 @@ finish(struct upt_container *self, const struct upt_container_takeover *new, str
 
 	UPT_TRY(write_endpoint(self, new->port, err));
 	UPT_TRY(look(self, &view, err));
-	return settle(self, &view, true, err);
+	UPT_TRY(settle(self, &view, err));
+	prune_images(self, &view.state, "");
+	return UPT_OK;
 }
 
 /* ---- operations ---- */
@@ -209,44 +216,130 @@ static enum upt_code
 container_current(struct upt_installer *base, struct upt_image *out, struct upt_err *err)
 {
 	struct upt_container *self = from_base(base);
-	const struct upt_podman_container *current;
-	struct upt_podman_state state;
+	const struct upt_oci_container *current;
+	struct upt_oci_state state;
 	struct view view;
 	bool same;
 
 	*out = (struct upt_image){0};
 	UPT_TRY(look(self, &view, err));
-	current = view.known ? find_digest(&view.list, view.state.current) : NULL;
+	current = view.known ? find_version(&view.list, &view.state.current) : NULL;
 	if (current == NULL || !current->running)
 		return UPT_OK;
-	UPT_TRY(upt_podman_inspect(self->http, current->name, &state, err));
-	/* A label is text. The digest of the manifest is the engine's word; for an index it is one
-	 * of those that the engine knows the image by. */
-	same = strcmp(state.image_digest, current->digest) == 0;
+	UPT_TRY(upt_oci_inspect(&self->oci, current->name, &state, err));
+	/* A label is text. That the image has this digest is the engine's word, which knows an
+	 * image by every digest that was pulled as it. */
+	UPT_TRY(upt_oci_has_image(&self->oci, state.image_id, current->version.digest, &same, err));
 	if (!same)
-		UPT_TRY(upt_podman_has_image(
-			self->http, state.image_id, current->digest, &same, err));
-	if (!same)
-		return upt_fail(err, UPT_E_INSTALL, "%s runs %.12s, not what its label says",
-			current->name, state.image_digest);
-	if (!upt_digest_parse(UPT_HASH_SHA256, upt_span_str(current->digest), &out->digests[0]))
+		return upt_fail(err, UPT_E_INSTALL, "%s runs image %.24s, not what its label says",
+			current->name, state.image_id);
+	if (!upt_digest_parse(
+		    UPT_HASH_SHA256, upt_span_str(current->version.digest), &out->digests[0]))
 		return upt_fail(err, UPT_E_INTERNAL, "%s has no digest", current->name);
 	out->n_digests = 1;
 	return UPT_OK;
 }
 
-static enum upt_code
-read_job(struct upt_container *self, const struct upt_install_job *job,
-	struct upt_container_spec *spec, char reference[static UPT_CONTAINER_REFERENCE_SIZE],
-	char digest[static UPT_PODMAN_DIGEST_HEX + 1], struct upt_err *err)
+/* What a job asks for, and where it may be had. */
+struct order {
+	struct upt_container_spec spec;
+	struct upt_container_references references;
+	struct upt_oci_version version;
+};
+
+static void
+order_clear(struct order *order)
 {
-	UPT_TRY(upt_container_reference(job, reference, digest, err));
+	upt_container_spec_clear(&order->spec);
+}
+
+static enum upt_code
+read_job(struct upt_container *self, const struct upt_install_job *job, struct order *order,
+	struct upt_err *err)
+{
+	struct upt_container_spec *spec = &order->spec;
+	char reference[UPT_CONTAINER_REFERENCE_SIZE];
+
+	UPT_TRY(upt_container_reference(job, reference, order->version.digest, err));
+	UPT_TRY(upt_container_references(self->mirrors, reference, &order->references, err));
 	UPT_TRY(upt_container_spec_parse(job->custom, spec, err));
+	memcpy(order->version.spec, spec->digest, sizeof(spec->digest));
 	/* A release of another application, paired with this ECU by mistake. */
 	if (spec->name != NULL && strcmp(spec->name, self->name) != 0)
 		return upt_fail(err, UPT_E_MALFORMED, "%s is application %s, this is %s",
 			job->image->name, spec->name, self->name);
+	if (spec->run.n_ports > 0 && self->network != NULL && strcmp(self->network, "bridge") != 0)
+		return upt_fail(err, UPT_E_CONFIG,
+			"%s publishes ports, which network = %s has none of", job->image->name,
+			self->network);
+	return upt_container_limits_apply(&self->limits, &spec->run, err);
+}
+
+/* *found: the name under which the engine has the image; NULL when it has none. */
+static enum upt_code
+find_image(struct upt_container *self, const struct order *order, const char **found,
+	struct upt_err *err)
+{
+	bool has = false;
+
+	*found = NULL;
+	for (size_t i = 0; i < order->references.n && !has; i++) {
+		const char *reference = order->references.items[i];
+		UPT_TRY(upt_oci_has_image(&self->oci, reference, order->version.digest, &has, err));
+		*found = has ? reference : NULL;
+	}
 	return UPT_OK;
+}
+
+static enum upt_code
+pull_one(struct upt_container *self, const char *reference, const char *digest,
+	const struct upt_install_progress *progress, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_wipe) struct upt_buf auth = {0};
+	bool has;
+
+	UPT_TRY(upt_container_auth_find(self->auth_path, reference, &auth, err));
+	UPT_TRY(upt_container_images_note(self->images_path, reference, err));
+	UPT_TRY(upt_oci_pull(&self->oci,
+		&(struct upt_oci_pull){.reference = reference,
+			.auth = auth.len > 0 ? (const char *)auth.data : NULL,
+			.tls_verify = self->tls_verify,
+			.stall_s = self->stall_s,
+			.min_speed_bytes = self->min_speed_bytes,
+			.progress = progress},
+		err));
+	UPT_TRY(upt_oci_has_image(&self->oci, reference, digest, &has, err));
+	if (!has)
+		return upt_fail(err, UPT_E_IMAGE_HASH,
+			"the engine pulled %s and then has no image of that digest", reference);
+	return UPT_OK;
+}
+
+/* Another registry does not help against these. */
+static bool
+is_local(enum upt_code code)
+{
+	return code == UPT_E_CANCELLED || code == UPT_E_NO_SPACE || code == UPT_E_NO_MEMORY ||
+	       code == UPT_E_CONFIG || code == UPT_E_PERMISSION || code == UPT_E_IO;
+}
+
+static enum upt_code
+pull(struct upt_container *self, const struct order *order,
+	const struct upt_install_progress *progress, struct upt_err *err)
+{
+	const struct upt_container_references *refs = &order->references;
+	enum upt_code code = UPT_E_NOT_FOUND;
+
+	for (size_t i = 0; i < refs->n && code != UPT_OK && !is_local(code); i++) {
+		struct upt_err why = {0};
+		code = pull_one(self, refs->items[i], order->version.digest, progress, &why);
+		if (code != UPT_OK && i + 1 < refs->n)
+			upt_log_err(self->base.log, UPT_LOG_WARNING, &why, "%s: mirror %.*s",
+				self->name, (int)strcspn(refs->items[i], "@"), refs->items[i]);
+		if (code != UPT_OK && err != NULL)
+			*err = why;
+	}
+	return code;
 }
 
 static enum upt_code
@@ -254,122 +347,149 @@ container_prepare(struct upt_installer *base, const struct upt_install_job *job,
 	const struct upt_install_progress *progress, struct upt_err *err)
 {
 	struct upt_container *self = from_base(base);
-	upt_cleanup(upt_container_spec_clear) struct upt_container_spec spec = {0};
-	char reference[UPT_CONTAINER_REFERENCE_SIZE], digest[UPT_PODMAN_DIGEST_HEX + 1];
-	bool has;
+	upt_cleanup(order_clear) struct order order = {0};
+	struct view view;
+	const char *found;
 
-	UPT_TRY(read_job(self, job, &spec, reference, digest, err));
+	UPT_TRY(read_job(self, job, &order, err));
 	if (progress != NULL && progress->cancel != NULL && *progress->cancel)
 		return upt_fail(err, UPT_E_CANCELLED, "preparing %s was cancelled", self->name);
-	UPT_TRY(upt_podman_has_image(self->http, reference, digest, &has, err));
-	if (has)
+	UPT_TRY(look(self, &view, err));
+	UPT_TRY(find_image(self, &order, &found, err));
+	if (found != NULL)
 		return UPT_OK;
-	UPT_TRY(upt_podman_pull(self->http, reference, self->tls_verify, progress, err));
-	UPT_TRY(upt_podman_has_image(self->http, reference, digest, &has, err));
-	if (!has)
-		return upt_fail(err, UPT_E_IMAGE_HASH,
-			"the engine pulled %s and then has no image of that digest", reference);
-	return UPT_OK;
+	/* Room first: what an earlier assignment pulled and nobody installed goes. */
+	if (view.known)
+		prune_images(self, &view.state, order.version.digest);
+	return pull(self, &order, progress, err);
 }
 
 static uint16_t
-choose_port(const struct upt_container *self, const struct upt_podman_container *old)
+choose_port(const struct upt_container *self, const struct upt_oci_container *old)
 {
 	if (self->port_b != 0 && old != NULL && old->port == self->port_a)
 		return self->port_b;
 	return self->port_a;
 }
 
-static enum upt_code
-create(struct upt_container *self, const struct upt_container_spec *spec,
-	const struct upt_container_takeover *new, const char *reference, const char *health_url,
-	struct upt_err *err)
+static const char *
+health_label(const struct upt_container_spec *spec)
 {
-	struct upt_podman_pair env[UPT_CONTAINER_MAX_ENV + UPT_CONTAINER_MAX_LOCAL_ENV + 1];
-	size_t n_env = 0;
+	if (spec->health_engine)
+		return UPT_CONTAINER_ENGINE_CHECK;
+	return spec->health_url == NULL ? "" : spec->health_url;
+}
+
+static enum upt_code
+create(struct upt_container *self, struct upt_container_spec *spec,
+	const struct upt_container_takeover *new, const char *reference, struct upt_err *err)
+{
+	struct upt_oci_run *run = &spec->run;
 	char port[8];
-	struct upt_podman_spec container = {
-		.app = self->name,
-		.name = new->name,
-		.reference = reference,
-		.digest = new->digest,
-		.network = self->network,
-		.port = new->port,
-		.health_url = health_url,
-		.command = spec->command,
-		.n_command = spec->n_command,
-		.env = env,
-	};
 
 	/* Later pairs win: the release proposes, the device decides. */
-	for (size_t i = 0; i < spec->n_env; i++)
-		env[n_env++] = spec->env[i];
 	for (size_t i = 0; i < self->n_env; i++)
-		env[n_env++] = self->env[i];
+		run->env[run->n_env++] = self->env[i];
 	snprintf(port, sizeof(port), "%u", new->port);
 	if (new->port != 0)
-		env[n_env++] = (struct upt_podman_pair){"PORT", port};
-	container.n_env = n_env;
-	return upt_podman_create(self->http, &container, err);
+		run->env[run->n_env++] = (struct upt_oci_pair){"PORT", port};
+	return upt_oci_create(&self->oci,
+		&(struct upt_oci_spec){.app = self->name,
+			.name = new->name,
+			.reference = reference,
+			.version = &new->version,
+			.network = self->network,
+			.port = new->port,
+			.alone = new->alone,
+			.health = health_label(spec),
+			.timeout_s = spec->health_timeout_s,
+			.run = run},
+		err);
+}
+
+/* The device's own setting, else the release's, else half a minute. */
+static unsigned
+choose_timeout(const struct upt_container *self, unsigned of_release_s)
+{
+	if (self->health_timeout_s != 0)
+		return self->health_timeout_s;
+	return of_release_s != 0 ? of_release_s : 30;
 }
 
 /* Nothing is committed yet: the new container goes and the old one runs on. */
 static void
-discard_new(
-	struct upt_container *self, const struct upt_container_takeover *new, const char *reference)
+discard_new(struct upt_container *self, const struct upt_container_takeover *new,
+	const struct view *view)
 {
 	struct upt_err err = {0};
 
-	if (upt_podman_remove(self->http, new->name, &err) != UPT_OK)
+	if (upt_oci_remove(&self->oci, new->name, &err) != UPT_OK)
 		upt_log_err(self->base.log, UPT_LOG_ERROR, &err, "%s: cannot remove %s", self->name,
 			new->name);
 	restore_old(self, new);
-	drop_image(self, reference, new->digest);
+	prune_images(self, &view->state, "");
+}
+
+/* What runs was to run otherwise and cannot: not tried again until something else is signed. */
+static void
+refuse_description(struct upt_container *self, const struct upt_container_takeover *new,
+	const struct view *view, enum upt_code code)
+{
+	struct upt_container_state state = view->state;
+	struct upt_err err = {0};
+
+	if (code != UPT_E_INSTALL || strcmp(state.current.digest, new->version.digest) != 0)
+		return;
+	state.refused = new->version;
+	if (upt_container_state_save(self->state_path, &state, &err) != UPT_OK)
+		upt_log_err(self->base.log, UPT_LOG_ERROR, &err, "%s", self->name);
 }
 
 static enum upt_code
-install_new(struct upt_container *self, const struct upt_container_spec *spec,
-	const char *reference, const struct view *view, struct upt_container_takeover *new,
-	struct upt_err *err)
+install_new(struct upt_container *self, struct upt_container_spec *spec, const char *reference,
+	const struct view *view, struct upt_container_takeover *new, struct upt_err *err)
 {
 	char url[UPT_CONTAINER_URL_SIZE];
 	enum upt_code code;
 
 	new->port = choose_port(self, new->old);
-	UPT_TRY(upt_container_set_health_url(self, new, spec->health_url, url, err));
+	new->alone = upt_container_run_alone(&spec->run);
+	new->timeout_s = choose_timeout(self, spec->health_timeout_s);
+	UPT_TRY(upt_container_set_health(self, new, health_label(spec), url, err));
 	new->stop_first = must_stop_first(new);
-	code = create(self, spec, new, reference, spec->health_url, err);
+	code = create(self, spec, new, reference, err);
 	if (code == UPT_OK) {
 		code = start_and_prove(self, new, err);
 		if (code != UPT_OK)
 			code = upt_container_explain(self, new->name, err);
 	}
 	if (code == UPT_OK) {
-		code = commit(self, new, new->old == NULL ? "" : view->state.current, err);
+		code = commit(self, new, view, err);
 		if (code != UPT_OK)
 			uncommit(self, view);
 	}
 	if (code != UPT_OK) {
-		discard_new(self, new, reference);
+		discard_new(self, new, view);
+		refuse_description(self, new, view, code);
 		return code;
 	}
-	upt_log(self->base.log, UPT_LOG_INFO, "%s runs %.12s now", self->name, new->digest);
+	upt_log(self->base.log, UPT_LOG_INFO, "%s runs %.12s now", self->name, new->version.digest);
 	return finish(self, new, err);
 }
 
 /* The version to install is the current one: it shall run, and nothing else shall. */
 static enum upt_code
 install_again(struct upt_container *self, const struct view *view,
-	const struct upt_podman_container *current, struct upt_err *err)
+	const struct upt_oci_container *current, struct upt_err *err)
 {
 	struct view after;
 
-	UPT_TRY(settle(self, view, false, err));
-	if (!current->running && upt_podman_start(self->http, current->name, err) != UPT_OK)
+	UPT_TRY(settle(self, view, err));
+	if (!current->running && upt_oci_start(&self->oci, current->name, err) != UPT_OK)
 		return upt_container_explain(self, current->name, err);
 	UPT_TRY(upt_container_state_save(self->state_path, &view->state, err));
 	UPT_TRY(look(self, &after, err));
-	return settle(self, &after, false, err);
+	return settle(self, &after, err);
 }
 
 static enum upt_code
@@ -377,30 +497,51 @@ container_install(struct upt_installer *base, const struct upt_install_job *job,
 	struct upt_err *err)
 {
 	struct upt_container *self = from_base(base);
-	upt_cleanup(upt_container_spec_clear) struct upt_container_spec spec = {0};
-	char reference[UPT_CONTAINER_REFERENCE_SIZE], digest[UPT_PODMAN_DIGEST_HEX + 1];
-	char name[UPT_PODMAN_NAME_MAX + 1];
-	struct upt_container_takeover new = {.name = name, .digest = digest};
-	const struct upt_podman_container *current;
+	upt_cleanup(order_clear) struct order order = {0};
+	char name[UPT_OCI_NAME_MAX + 1];
+	struct upt_container_takeover new = {.name = name};
+	const struct upt_oci_container *current;
+	const char *reference;
 	struct view view;
-	bool has;
 
 	*needs_reboot = false;
-	UPT_TRY(read_job(self, job, &spec, reference, digest, err));
+	UPT_TRY(read_job(self, job, &order, err));
+	new.version = order.version;
 	UPT_TRY(look(self, &view, err));
-	current = view.known ? find_digest(&view.list, view.state.current) : NULL;
-	if (current != NULL && strcmp(current->digest, digest) == 0)
+	current = view.known ? find_version(&view.list, &view.state.current) : NULL;
+	if (current != NULL && upt_oci_version_equal(&current->version, &new.version))
 		return install_again(self, &view, current, err);
-	UPT_TRY(upt_podman_has_image(self->http, reference, digest, &has, err));
-	if (!has)
-		return upt_fail(err, UPT_E_NOT_FOUND, "%s was not prepared", reference);
-	UPT_TRY(settle(self, &view, false, err));
+	UPT_TRY(find_image(self, &order, &reference, err));
+	if (reference == NULL)
+		return upt_fail(err, UPT_E_NOT_FOUND, "%s was not prepared",
+			order.references.items[order.references.n - 1]);
+	UPT_TRY(settle(self, &view, err));
 	/* Half-created by a crash, or the previous version coming back: made anew from what is
 	 * signed now. */
-	snprintf(name, sizeof(name), "%s-%.12s", self->name, digest);
-	UPT_TRY(upt_podman_remove(self->http, name, err));
+	upt_oci_container_name(self->name, &new.version, name);
+	UPT_TRY(upt_oci_remove(&self->oci, name, err));
 	new.old = current;
-	return install_new(self, &spec, reference, &view, &new, err);
+	return install_new(self, &order.spec, reference, &view, &new, err);
+}
+
+static bool
+container_is_outdated(struct upt_installer *base, const struct upt_install_job *job)
+{
+	struct upt_container *self = from_base(base);
+	upt_cleanup(order_clear) struct order order = {0};
+	struct upt_container_state state;
+	struct upt_err err = {0};
+	bool known;
+
+	/* What cannot be read is not installed either, and what runs keeps running. */
+	if (read_job(self, job, &order, &err) != UPT_OK ||
+		upt_container_state_load(self->state_path, &state, &known, &err) != UPT_OK) {
+		upt_log_err(base->log, UPT_LOG_WARNING, &err, "%s", self->name);
+		return false;
+	}
+	return known && strcmp(state.current.digest, order.version.digest) == 0 &&
+	       !upt_oci_version_equal(&state.current, &order.version) &&
+	       !upt_oci_version_equal(&state.refused, &order.version);
 }
 
 static enum upt_code
@@ -423,7 +564,7 @@ static enum upt_code
 container_rollback(struct upt_installer *base, bool *needs_reboot, struct upt_err *err)
 {
 	struct upt_container *self = from_base(base);
-	const struct upt_podman_container *previous;
+	const struct upt_oci_container *previous;
 	struct upt_container_takeover new = {0};
 	char url[UPT_CONTAINER_URL_SIZE];
 	struct view view;
@@ -431,36 +572,38 @@ container_rollback(struct upt_installer *base, bool *needs_reboot, struct upt_er
 
 	*needs_reboot = false;
 	UPT_TRY(look(self, &view, err));
-	previous = view.known ? find_digest(&view.list, view.state.previous) : NULL;
+	previous = view.known ? find_version(&view.list, &view.state.previous) : NULL;
 	if (previous == NULL)
 		return upt_fail(err, UPT_E_INSTALL,
 			"nothing to go back to: %s has no previous "
 			"version",
 			self->name);
 	new = (struct upt_container_takeover){.name = previous->name,
-		.digest = previous->digest,
+		.version = previous->version,
 		.port = previous->port,
-		.old = find_digest(&view.list, view.state.current)};
-	UPT_TRY(upt_container_set_health_url(self, &new, previous->health_url, url, err));
-	UPT_TRY(settle(self, &view, false, err));
+		.alone = previous->alone,
+		.timeout_s = choose_timeout(self, previous->timeout_s),
+		.old = find_version(&view.list, &view.state.current)};
+	UPT_TRY(upt_container_set_health(self, &new, previous->health, url, err));
+	UPT_TRY(settle(self, &view, err));
 	new.stop_first = must_stop_first(&new);
 	code = start_and_prove(self, &new, err);
 	if (code != UPT_OK)
 		code = upt_container_explain(self, new.name, err);
 	if (code == UPT_OK) {
-		code = commit(self, &new, view.state.current, err);
+		code = commit(self, &new, &view, err);
 		if (code != UPT_OK)
 			uncommit(self, &view);
 	}
 	if (code != UPT_OK) {
 		struct upt_err ignored = {0};
-		if (upt_podman_stop(self->http, new.name, self->stop_timeout_s, &ignored) != UPT_OK)
+		if (upt_oci_stop(&self->oci, new.name, self->stop_timeout_s, &ignored) != UPT_OK)
 			upt_log_err(base->log, UPT_LOG_ERROR, &ignored, "%s: cannot stop %s",
 				self->name, new.name);
 		restore_old(self, &new);
 		return code;
 	}
-	upt_log(base->log, UPT_LOG_INFO, "%s went back to %.12s", self->name, new.digest);
+	upt_log(base->log, UPT_LOG_INFO, "%s went back to %.12s", self->name, new.version.digest);
 	return finish(self, &new, err);
 }
 
@@ -468,22 +611,22 @@ static enum upt_code
 container_resume(struct upt_installer *base, struct upt_err *err)
 {
 	struct upt_container *self = from_base(base);
-	const struct upt_podman_container *current;
+	const struct upt_oci_container *current;
 	struct view view;
 
 	UPT_TRY(look(self, &view, err));
 	if (!view.known)
 		return UPT_OK;
 	/* First what holds the port, then who shall have it. */
-	UPT_TRY(settle(self, &view, false, err));
-	current = find_digest(&view.list, view.state.current);
+	UPT_TRY(settle(self, &view, err));
+	current = find_version(&view.list, &view.state.current);
 	if (current == NULL) {
 		upt_log(base->log, UPT_LOG_WARNING, "the container of %s is gone", self->name);
 		return UPT_OK;
 	}
 	if (current->running)
 		return UPT_OK;
-	UPT_TRY(upt_podman_start(self->http, current->name, err));
+	UPT_TRY(upt_oci_start(&self->oci, current->name, err));
 	return write_endpoint(self, current->port, err);
 }
 
@@ -504,6 +647,7 @@ static const struct upt_installer_ops container_ops = {
 	.install = container_install,
 	.finalize = container_finalize,
 	.rollback = container_rollback,
+	.is_outdated = container_is_outdated,
 	.resume = container_resume,
 	.free = container_free,
 };

@@ -1,4 +1,5 @@
 #include "installer/container_internal.h"
+#include "installer/container_registry.h"
 
 static enum upt_code
 copy_string(struct upt_container *self, const char *text, const char **out, struct upt_err *err)
@@ -36,6 +37,21 @@ copy_env(struct upt_container *self, const struct upt_container_installer_config
 	return UPT_OK;
 }
 
+static enum upt_code
+copy_limits(struct upt_container *self, const struct upt_container_installer_config *config,
+	struct upt_err *err)
+{
+	struct upt_container_limits *limits = &self->limits;
+
+	*limits = (struct upt_container_limits){.memory_bytes = config->max_memory_bytes,
+		.cpu_millis = config->max_cpu_millis,
+		.pids = config->max_pids};
+	UPT_TRY(copy_string(self, config->allow_binds, &limits->binds, err));
+	UPT_TRY(copy_string(self, config->allow_devices, &limits->devices, err));
+	UPT_TRY(copy_string(self, config->allow_ports, &limits->ports, err));
+	return upt_container_limits_check(limits, err);
+}
+
 static bool
 network_ok(const char *network)
 {
@@ -63,6 +79,8 @@ check_config(const struct upt_container_installer_config *config, struct upt_err
 	if (config->health_timeout_s > 3600 || config->stop_timeout_s > 90)
 		return upt_fail(
 			err, UPT_E_CONFIG, "%s: a time limit is out of bounds", config->name);
+	if (config->stall_s > 3600)
+		return upt_fail(err, UPT_E_CONFIG, "%s: stall_s is out of bounds", config->name);
 	if (config->health_url == NULL)
 		return UPT_OK;
 	if (strncmp(config->health_url, "http://", 7) != 0 &&
@@ -84,13 +102,23 @@ enum upt_code
 upt_container_configure(struct upt_container *self,
 	const struct upt_container_installer_config *config, struct upt_err *err)
 {
+	upt_cleanup(upt_buf_clear) struct upt_buf images = {0};
+
 	UPT_TRY(check_config(config, err));
-	self->http = config->http;
+	self->oci = (struct upt_oci){.http = config->http, .kind = config->engine};
 	self->port_a = config->port_a;
 	self->port_b = config->port_b;
-	self->health_timeout_s = config->health_timeout_s == 0 ? 30 : config->health_timeout_s;
+	self->health_timeout_s = config->health_timeout_s;
 	self->stop_timeout_s = config->stop_timeout_s == 0 ? 10 : config->stop_timeout_s;
 	self->tls_verify = config->tls_verify;
+	self->stall_s = config->stall_s == 0 ? 120 : config->stall_s;
+	self->min_speed_bytes = config->min_speed_bytes == 0 ? 128 : config->min_speed_bytes;
+	UPT_TRY(copy_limits(self, config, err));
+	UPT_TRY(upt_container_mirrors_check(config->mirrors, err));
+	UPT_TRY(copy_string(self, config->mirrors, &self->mirrors, err));
+	UPT_TRY(copy_string(self, config->auth_path, &self->auth_path, err));
+	UPT_TRY(upt_buf_printf(&images, err, "%s.images", config->state_path));
+	UPT_TRY(copy_string(self, (const char *)images.data, &self->images_path, err));
 	UPT_TRY(copy_string(self, config->name, &self->name, err));
 	UPT_TRY(copy_string(self, config->network, &self->network, err));
 	UPT_TRY(copy_string(self, config->health_url, &self->health_url, err));

@@ -12,22 +12,23 @@
 static const char *
 health_template(const struct upt_container *self, const char *of_release)
 {
-	if (self->health_url != NULL)
-		return self->health_url;
-	return of_release != NULL ? of_release : "";
+	return self->health_url != NULL ? self->health_url : of_release;
 }
 
 enum upt_code
-upt_container_set_health_url(const struct upt_container *self, struct upt_container_takeover *new,
+upt_container_set_health(const struct upt_container *self, struct upt_container_takeover *new,
 	const char *of_release, char url[static UPT_CONTAINER_URL_SIZE], struct upt_err *err)
 {
 	const char *template = health_template(self, of_release);
 	size_t n = 0;
 
+	new->check_engine = strcmp(template, UPT_CONTAINER_ENGINE_CHECK) == 0;
+	if (new->check_engine)
+		template = "";
 	new->health_url = url;
 	new->own_page = strstr(template, "%p") != NULL;
 	url[0] = '\0';
-	if (new->own_page && new->port == 0)
+	if (new->own_page &&new->port == 0)
 		return upt_fail(err, UPT_E_CONFIG,
 			"the health address of %s needs a port and none is configured", new->name);
 	for (const char *c = template; *c != '\0'; c++) {
@@ -50,8 +51,8 @@ pause_between_looks(struct upt_container *self)
 {
 	struct timespec t = {.tv_nsec = LOOK_MS * 1000000L};
 
-	if (self->http->pause != NULL) {
-		self->http->pause(self->http->ctx, LOOK_MS);
+	if (self->oci.http->pause != NULL) {
+		self->oci.http->pause(self->oci.http->ctx, LOOK_MS);
 		return;
 	}
 	while (nanosleep(&t, &t) != 0 && errno == EINTR)
@@ -59,10 +60,12 @@ pause_between_looks(struct upt_container *self)
 }
 
 static uint64_t
-monotonic_s(void)
+monotonic_s(const struct upt_container *self)
 {
 	struct timespec now;
 
+	if (self->oci.http->now_ms != NULL)
+		return self->oci.http->now_ms(self->oci.http->ctx) / 1000;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec;
 }
@@ -72,10 +75,10 @@ static enum upt_code
 look_at_health(struct upt_container *self, const struct upt_container_takeover *new,
 	unsigned *n_running, bool *healthy, struct upt_err *why, struct upt_err *err)
 {
-	struct upt_podman_state state;
+	struct upt_oci_state state;
 
 	*healthy = false;
-	UPT_TRY(upt_podman_inspect(self->http, new->name, &state, err));
+	UPT_TRY(upt_oci_inspect(&self->oci, new->name, &state, err));
 	/* Before the page is asked: what answers there could be somebody else. */
 	if (state.n_restarts > 0)
 		return upt_fail(err, UPT_E_INSTALL, "%s ended and was started again", new->name);
@@ -87,11 +90,13 @@ look_at_health(struct upt_container *self, const struct upt_container_takeover *
 		return UPT_OK;
 	}
 	++*n_running;
+	if (new->check_engine)
+		return upt_oci_check_health(&self->oci, new->name, healthy, err);
 	if (new->health_url[0] == '\0')
 		*healthy = *n_running >= SETTLED_LOOKS;
 	else
-		*healthy = self->http->probe(self->http->ctx, new->health_url, PROBE_TIMEOUT_MS,
-				   why) == UPT_OK;
+		*healthy = self->oci.http->probe(self->oci.http->ctx, new->health_url,
+				   PROBE_TIMEOUT_MS, why) == UPT_OK;
 	return UPT_OK;
 }
 
@@ -99,13 +104,13 @@ enum upt_code
 upt_container_wait_healthy(
 	struct upt_container *self, const struct upt_container_takeover *new, struct upt_err *err)
 {
-	uint64_t deadline_s = monotonic_s() + self->health_timeout_s;
-	unsigned n_looks = self->health_timeout_s * (1000 / LOOK_MS), n_running = 0;
+	uint64_t deadline_s = monotonic_s(self) + new->timeout_s;
+	unsigned n_looks = new->timeout_s *(1000 / LOOK_MS), n_running = 0;
 	struct upt_err why = {0};
 	bool healthy;
 
 	/* Bounded twice: a probe may take long, and a clock may stand still. */
-	for (unsigned i = 0; i < n_looks && monotonic_s() <= deadline_s; i++) {
+	for (unsigned i = 0; i < n_looks && monotonic_s(self) <= deadline_s; i++) {
 		if (i > 0)
 			pause_between_looks(self);
 		UPT_TRY(look_at_health(self, new, &n_running, &healthy, &why, err));
@@ -113,19 +118,19 @@ upt_container_wait_healthy(
 			return UPT_OK;
 	}
 	return upt_fail(err, UPT_E_INSTALL, "%s is not healthy after %u s%s%.160s", new->name,
-		self->health_timeout_s, why.message[0] == '\0' ? "" : ": ", why.message);
+		new->timeout_s, why.message[0] == '\0' ? "" : ": ", why.message);
 }
 
 enum upt_code
 upt_container_explain(struct upt_container *self, const char *name, struct upt_err *err)
 {
 	struct upt_err cause = {0};
-	char words[UPT_PODMAN_LOG_MAX + 1];
+	char words[UPT_OCI_LOG_MAX + 1];
 
 	if (err == NULL)
 		return UPT_E_INSTALL;
 	cause = *err;
-	upt_podman_last_words(self->http, name, words);
+	upt_oci_last_words(&self->oci, name, words);
 	if (words[0] == '\0')
 		return upt_fail(err, UPT_E_INSTALL, "%s", cause.message);
 	return upt_fail(err, UPT_E_INSTALL, "%.200s; it said: %s", cause.message, words);

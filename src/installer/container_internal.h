@@ -8,40 +8,49 @@
 
 #include "installer/container_spec.h"
 
-#define UPT_CONTAINER_MAX_LOCAL_ENV 64
+#define UPT_CONTAINER_MAX_LOCAL_ENV UPT_OCI_MAX_ENV
 #define UPT_CONTAINER_URL_SIZE 512
 
 struct upt_container {
 	struct upt_installer base;
-	const struct upt_engine_http *http;
+	struct upt_oci oci;
 	struct upt_arena arena;
-	const char *name, *network, *health_url, *endpoint_path, *state_path;
+	const char *name, *network, *health_url, *endpoint_path, *state_path, *images_path,
+		*mirrors, *auth_path;
 	uint16_t port_a, port_b;
-	unsigned health_timeout_s, stop_timeout_s;
+	unsigned health_timeout_s; /* 0: what the release says */
+	unsigned stop_timeout_s, stall_s, min_speed_bytes;
+	struct upt_container_limits limits;
 	bool tls_verify;
 	size_t n_env;
-	struct upt_podman_pair env[UPT_CONTAINER_MAX_LOCAL_ENV];
+	struct upt_oci_pair env[UPT_CONTAINER_MAX_LOCAL_ENV];
 };
 
 /* A version that is to take over, and the one that runs. */
 struct upt_container_takeover {
 	const char *name; /* of the new container */
-	const char *digest;
+	struct upt_oci_version version;
 	const char *health_url; /* with %p replaced; "" for none */
 	bool own_page; /* the address names the version's own port */
+	bool check_engine; /* the engine's health check is to pass */
+	bool alone; /* as its label says */
+	unsigned timeout_s; /* to become healthy */
 	uint16_t port;
-	const struct upt_podman_container *old; /* NULL: none */
+	const struct upt_oci_container *old; /* NULL: none */
 	bool stop_first;
 };
 
 /* ---- container_health.c ---- */
 
+#define UPT_CONTAINER_ENGINE_CHECK "engine" /* a health label that is no address */
+
 /*
- * Sets the page to ask, in url, which new borrows: the device's own setting, else what the release
- * says (NULL: nothing), with every %p replaced by the port. UPT_E_CONFIG when it does not fit.
+ * Sets what proves new healthy: the page to ask, in url, which new borrows, or the engine's check;
+ * the device's own setting, else what the release says (a label; "": nothing), with every %p
+ * replaced by the port. UPT_E_CONFIG when it does not fit.
  */
 UPT_NODISCARD enum upt_code
-upt_container_set_health_url(const struct upt_container *self, struct upt_container_takeover *new,
+upt_container_set_health(const struct upt_container *self, struct upt_container_takeover *new,
 	const char *of_release, char url[static UPT_CONTAINER_URL_SIZE], struct upt_err *err);
 /* Waits until the started version is healthy. UPT_E_INSTALL: it ended, or is not in time. */
 UPT_NODISCARD enum upt_code upt_container_wait_healthy(

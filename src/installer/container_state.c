@@ -5,29 +5,41 @@
 
 #include "base/file.h"
 
-#define STATE_MAX_BYTES 256
+#define STATE_MAX_BYTES 512
 #define NONE "-"
 
-/* Takes "KEY VALUE\n" from the front of text; VALUE is a digest or "-". */
+/* Takes len hex digits and the character after them from the front of text. */
 static bool
-take_line(const char **text, const char *key, char out[static UPT_PODMAN_DIGEST_HEX + 1])
+take_hex(const char **text, char *out, size_t len, const char *ends)
 {
-	size_t key_len = strlen(key), len;
+	if (strspn(*text, "0123456789abcdef") != len || (*text)[len] == '\0' ||
+		strchr(ends, (*text)[len]) == NULL)
+		return false;
+	memcpy(out, *text, len);
+	out[len] = '\0';
+	*text += len;
+	return true;
+}
+
+/* Takes "KEY DIGEST[ SPEC]\n" or "KEY -\n" from the front of text. */
+static bool
+take_line(const char **text, const char *key, struct upt_oci_version *out)
+{
+	size_t key_len = strlen(key);
 	const char *value = *text + key_len + 1;
 
+	*out = (struct upt_oci_version){0};
 	if (strncmp(*text, key, key_len) != 0 || (*text)[key_len] != ' ')
 		return false;
-	len = strcspn(value, "\n");
-	if (value[len] != '\n')
-		return false;
-	*text = value + len + 1;
-	out[0] = '\0';
-	if (len == 1 && value[0] == NONE[0])
+	if (strncmp(value, NONE "\n", 2) == 0) {
+		*text = value + 2;
 		return true;
-	if (len != UPT_PODMAN_DIGEST_HEX || strspn(value, "0123456789abcdef") != len)
+	}
+	if (!take_hex(&value, out->digest, UPT_OCI_DIGEST_HEX, " \n"))
 		return false;
-	memcpy(out, value, len);
-	out[len] = '\0';
+	if (*value == ' ' && (value++, !take_hex(&value, out->spec, UPT_OCI_SPEC_HEX, "\n")))
+		return false;
+	*text = value + 1;
 	return true;
 }
 
@@ -47,23 +59,37 @@ upt_container_state_load(
 		return UPT_OK;
 	if (code != UPT_OK)
 		return code;
-	text = (const char *)buf.data;
-	if (!take_line(&text, "current", state.current) ||
-		!take_line(&text, "previous", state.previous) ||
-		text != (const char *)buf.data + buf.len || state.current[0] == '\0')
+	text = buf.data == NULL ? "" : (const char *)buf.data;
+	if (!take_line(&text, "current", &state.current) ||
+		!take_line(&text, "previous", &state.previous) ||
+		(text[0] != '\0' && !take_line(&text, "refused", &state.refused)) ||
+		(buf.data != NULL && text != (const char *)buf.data + buf.len) ||
+		state.current.digest[0] == '\0')
 		return UPT_OK;
 	*out = state;
 	*known = true;
 	return UPT_OK;
 }
 
+static enum upt_code
+put_line(
+	struct upt_buf *text, const char *key, const struct upt_oci_version *v, struct upt_err *err)
+{
+	if (v->digest[0] == '\0')
+		return upt_buf_printf(text, err, "%s " NONE "\n", key);
+	return upt_buf_printf(
+		text, err, "%s %s%s%s\n", key, v->digest, v->spec[0] == '\0' ? "" : " ", v->spec);
+}
+
 enum upt_code
 upt_container_state_save(
 	const char *path, const struct upt_container_state *state, struct upt_err *err)
 {
-	char text[STATE_MAX_BYTES];
-	int n = snprintf(text, sizeof(text), "current %s\nprevious %s\n", state->current,
-		state->previous[0] == '\0' ? NONE : state->previous);
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 
-	return upt_file_replace(AT_FDCWD, path, 0644, upt_span(text, (size_t)n), err);
+	UPT_TRY(put_line(&text, "current", &state->current, err));
+	UPT_TRY(put_line(&text, "previous", &state->previous, err));
+	if (state->refused.digest[0] != '\0')
+		UPT_TRY(put_line(&text, "refused", &state->refused, err));
+	return upt_file_replace(AT_FDCWD, path, 0644, upt_buf_span(&text), err);
 }

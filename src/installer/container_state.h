@@ -5,12 +5,13 @@
 #ifndef UPT_INSTALLER_CONTAINER_STATE_H
 #define UPT_INSTALLER_CONTAINER_STATE_H
 
-#include "installer/podman.h"
+#include "installer/oci.h"
 
-/* Digests as 64 hex characters; "" is none. */
+/* A version whose digest is "" is none. */
 struct upt_container_state {
-	char current[UPT_PODMAN_DIGEST_HEX + 1];
-	char previous[UPT_PODMAN_DIGEST_HEX + 1];
+	struct upt_oci_version current;
+	struct upt_oci_version previous; /* always of another digest than current */
+	struct upt_oci_version refused; /* another description of what runs, which failed */
 };
 
 /* *known is false, and *out empty, when there is no file or it holds something else. UPT_E_IO, ...

@@ -52,6 +52,11 @@ struct upt_installer_ops {
 	/* Back to what ran before. UPT_E_INSTALL when there is nothing to go back to; of one that
 	 * reboots UPT_E_NOT_FOUND, which no other failure of it is: what runs then has to do. */
 	enum upt_code (*rollback)(struct upt_installer *self, bool *needs_reboot, struct upt_err *err);
+	/*
+	 * The job's content runs, and not as the job describes it: it is to be installed all the same.
+	 * Asked for a job that is installed already; engines are not asked. NULL: never.
+	 */
+	bool (*is_outdated)(struct upt_installer *self, const struct upt_install_job *job);
 	/* At the start of the daemon: finishes or undoes what a crash cut short and starts what shall run
 	 * and does not. NULL: nothing to do. */
 	enum upt_code (*resume)(struct upt_installer *self, struct upt_err *err);
@@ -112,12 +117,18 @@ struct upt_ostree_installer_config {
 UPT_NODISCARD enum upt_code upt_ostree_installer_new(const struct upt_ostree_installer_config *config,
 	const struct upt_log *log, struct upt_installer **out, struct upt_err *err);
 
-/* OCI: a container run by Podman. engine.h says what the caller wires in. */
+/* OCI: a container run by Podman or Docker. engine.h says what the caller wires in. */
 struct upt_engine_http;
+enum upt_engine_kind {
+	UPT_ENGINE_AUTO = 0, /* whichever answers */
+	UPT_ENGINE_PODMAN,
+	UPT_ENGINE_DOCKER,
+};
 struct upt_container_installer_config {
 	const struct upt_engine_http *http; /* borrowed for the installer's life */
+	enum upt_engine_kind engine; /* that must answer */
 	const char *name;         /* application name: containers are NAME-<digest prefix>, labelled with it */
-	const char *network;      /* "host", "bridge", "none"; NULL: the engine's own default (containers.conf) */
+	const char *network;      /* "host", "bridge", "none"; NULL: the engine's own default, a bridge */
 	const char *const *env;   /* "KEY=VALUE" of local configuration, n_env of them (the signed custom cannot override) */
 	size_t n_env;
 	/*
@@ -128,12 +139,20 @@ struct upt_container_installer_config {
 	 */
 	uint16_t port_a, port_b;
 	const char *health_url;   /* must answer 2xx within health_timeout_s, %p is the port; NULL: the signed
-	                             health.url, else only "is running" */
-	unsigned health_timeout_s;/* [30] */
+	                             health, else only "is running" */
+	unsigned health_timeout_s;/* [what the release says, else 30] */
 	unsigned stop_timeout_s;  /* [10] before the engine kills what does not end by itself */
 	const char *endpoint_path;/* the serving version's port as text, replaced after each switch; NULL: none */
 	const char *state_path;   /* which digest is current and which previous; required */
 	bool tls_verify;          /* of the registry */
+	/* Where else images may be had, asked before the registry that the release names: HOST[:PORT][/PREFIX]
+	 * with spaces between; and a file of credentials, {"auths": {HOST: {"auth": BASE64}}}. */
+	const char *mirrors, *auth_path;
+	unsigned stall_s;         /* [120] a pull without progress for so long is UPT_E_TOO_SLOW, as is one ... */
+	unsigned min_speed_bytes; /* [128] ... with less than this a second in that time */
+	/* What a signed release may ask for: container_spec.h, struct upt_container_limits. */
+	const char *allow_binds, *allow_devices, *allow_ports;
+	uint64_t max_memory_bytes, max_cpu_millis, max_pids;
 };
 /* UPT_E_CONFIG naming the setting that is missing or out of bounds. */
 UPT_NODISCARD enum upt_code upt_container_installer_new(

@@ -18,9 +18,7 @@ text(struct upt_config *c, const char *section, const char *arg, const char *key
 static void
 optional(struct upt_config *c, const char *section, const char *arg, const char *key, const char **out)
 {
-	const struct upt_ini_entry *entry = upt_ini_find(&c->ini, section, arg, key);
-
-	*out = entry != NULL && entry->value[0] != '\0' ? entry->value : NULL;
+	*out = upt_ini_optional(&c->ini, section, arg, key);
 }
 
 static enum upt_code
@@ -167,22 +165,6 @@ parse_ostree_installer(struct upt_config *c, const char *section, const char *ar
 }
 
 static enum upt_code
-parse_container_installer(struct upt_config *c, const char *section, const char *arg,
-	struct upt_ecu_config *ecu, struct upt_err *err)
-{
-	UPT_TRY(text(c, section, arg, "name", NULL, &ecu->app_name, err));
-	UPT_TRY(text(c, section, arg, "socket", "/run/podman/podman.sock", &ecu->socket_path, err));
-	optional(c, section, arg, "network", &ecu->network);
-	optional(c, section, arg, "health_url", &ecu->health_url);
-	optional(c, section, arg, "endpoint", &ecu->endpoint_path);
-	UPT_TRY(number(c, section, arg, "port_a", 0, 0, 65535, &ecu->port_a, err));
-	UPT_TRY(number(c, section, arg, "port_b", 0, 0, 65535, &ecu->port_b, err));
-	UPT_TRY(number(c, section, arg, "health_timeout_s", 30, 1, 3600, &ecu->health_timeout_s, err));
-	return upt_ini_bool(&c->ini, section, arg, "registry_tls_verify", true, &ecu->registry_tls_verify,
-		err);
-}
-
-static enum upt_code
 parse_installer(struct upt_config *c, const char *section, const char *arg, struct upt_ecu_config *ecu,
 	struct upt_err *err)
 {
@@ -197,7 +179,7 @@ parse_installer(struct upt_config *c, const char *section, const char *arg, stru
 		return parse_file_installer(c, section, arg, ecu, err);
 	if (ecu->kind == UPT_INSTALLER_OSTREE)
 		return parse_ostree_installer(c, section, arg, ecu, err);
-	return parse_container_installer(c, section, arg, ecu, err);
+	return upt_config_container(&c->ini, section, arg, &ecu->container, err);
 }
 
 /* Signed documents carry ids: bytes that are no text there would be found only at the first cycle. */

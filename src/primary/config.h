@@ -9,6 +9,7 @@
 #include "base/ini.h"
 #include "installer/boot.h"
 #include "installer/health.h"
+#include "installer/installer.h"
 #include "metadata/limits.h"
 #include "transport/http.h"
 
@@ -55,6 +56,21 @@ enum upt_installer_kind {
 	UPT_INSTALLER_CONTAINER,
 };
 
+/* An application in a container: installer/installer.h says what each is. */
+struct upt_container_config {
+	const char *app_name, *network, *health_url, *endpoint_path;
+	const char *socket_path; /* NULL: the one of the engine, or of whichever is there */
+	enum upt_engine_kind engine;
+	uint64_t port_a, port_b, health_timeout_s;
+	bool registry_tls_verify;
+	const char *mirrors, *auth_path;
+	uint64_t pull_stall_s;
+	const char *allow_binds, *allow_devices, *allow_ports;
+	uint64_t max_memory_bytes, max_cpu_millis, max_pids;
+	size_t n_env;
+	const char **env;
+};
+
 /* One ECU of the vehicle; the Primary is always the first. */
 struct upt_ecu_config {
 	const char *serial;
@@ -68,9 +84,7 @@ struct upt_ecu_config {
 	const char *path, *backup_path;                         /* file */
 	const char *sysroot, *os, *remote, *cmdline_path, *boot_id_path; /* ostree */
 	uint64_t reserve_mib;
-	const char *app_name, *socket_path, *network, *health_url, *endpoint_path; /* container */
-	uint64_t port_a, port_b, health_timeout_s;
-	bool registry_tls_verify;
+	struct upt_container_config container;
 };
 
 /* How a new system comes up, proves itself, and is left again (config_boot.c). */
@@ -102,6 +116,10 @@ struct upt_config {
 /* dir holds uptaned.conf. UPT_E_CONFIG; UPT_E_NOT_FOUND without the file. config is {0} on failure. */
 UPT_NODISCARD enum upt_code upt_config_load(const char *dir, struct upt_config *config,
 	struct upt_err *err);
+
+/* config_container.c: the keys of an ECU whose installer is "container". */
+UPT_NODISCARD enum upt_code upt_config_container(struct upt_ini *ini, const char *section,
+	const char *arg, struct upt_container_config *out, struct upt_err *err);
 void upt_config_clear(struct upt_config *config);
 
 /* The repository of that index: UPT_DIRECTOR_INDEX, UPT_IMAGE_INDEX, or an additional one. */

@@ -79,13 +79,22 @@ check_all_reached(const struct upt_primary *p, struct upt_err *err)
 	return UPT_OK;
 }
 
+/* Nothing is to be installed. */
+static enum upt_code
+end_idle(struct upt_primary *p, struct upt_err *err)
+{
+	upt_primary_prune_images(p);
+	UPT_TRY(upt_primary_end_bundle(p, err));
+	return check_all_reached(p, err);
+}
+
 /* *again: time went by, metadata expired, and all of it must be verified anew before anything is
  * installed. */
 static enum upt_code
 run_steps(
 	struct upt_primary *p, struct upt_cycle_summary *summary, bool *again, struct upt_err *err)
 {
-	bool changed;
+	bool changed, look;
 
 	*again = false;
 	/* Step 1: vehicle version manifest */
@@ -96,14 +105,17 @@ run_steps(
 	 */
 	UPT_TRY(upt_primary_verify_director(p, &changed, err));
 	UPT_TRY(upt_primary_plan(p, summary, err));
-	if (summary->n_wanted == 0) {
-		upt_primary_prune_images(p);
-		UPT_TRY(upt_primary_end_bundle(p, err));
-		return check_all_reached(p, err);
-	}
+	UPT_TRY(upt_primary_must_look(p, &look, err));
+	if (summary->n_wanted == 0 && !look)
+		return end_idle(p, err);
 	UPT_TRY(upt_primary_resume_bundle(p, err));
 	/* Step 3: metadata of the Image repository, and the match of every target */
 	UPT_TRY(upt_primary_verify_images(p, err));
+	UPT_TRY(upt_primary_plan_descriptions(p, summary, err));
+	if (summary->n_wanted == 0) {
+		UPT_TRY(upt_primary_note_looked(p, err));
+		return end_idle(p, err);
+	}
 	/* Steps 4 to 7: images; time, metadata and images to the Secondaries */
 	UPT_TRY(prepare_all(p, summary, err));
 	UPT_TRY(load_later_time(p, err));
@@ -112,6 +124,7 @@ run_steps(
 		return UPT_OK;
 	/* "Installing images", then the report of what runs now */
 	UPT_TRY(upt_primary_install(p, summary, err));
+	UPT_TRY(upt_primary_note_looked(p, err));
 	upt_primary_prune_images(p);
 	if (p->changed)
 		UPT_TRY(upt_primary_send_manifest(p, err));
@@ -260,6 +273,8 @@ upt_primary_check(struct upt_primary *p, upt_check_each *each, void *ctx, struct
 	UPT_TRY(upt_primary_plan(p, &summary, err));
 	/* Also with nothing to install: a person asks whether both repositories are sound. */
 	code = upt_primary_verify_images(p, err);
+	if (code == UPT_OK)
+		code = upt_primary_plan_descriptions(p, &summary, err);
 	for (size_t i = 0; i < p->n_jobs && code == UPT_OK; i++)
 		each(ctx, p->jobs[i].ecu->config->serial, p->jobs[i].director.image.name,
 			verdict(p->jobs[i].state));

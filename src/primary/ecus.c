@@ -68,12 +68,15 @@ static enum upt_code
 new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state,
 	struct upt_installer **out, struct upt_err *err)
 {
-	const struct upt_ecu_config *c = ecu->config;
+	const struct upt_container_config *c = &ecu->config->container;
 
-	UPT_TRY(upt_engine_new(c->socket_path, p->options.cancel, &ecu->engine, err));
+	UPT_TRY(upt_engine_new(c->engine, c->socket_path, p->options.cancel, &ecu->engine, err));
 	return upt_container_installer_new(
 		&(struct upt_container_installer_config){
 			.http = upt_engine_ops(ecu->engine),
+			.engine = c->engine,
+			.env = c->env,
+			.n_env = c->n_env,
 			.name = c->app_name,
 			.network = c->network,
 			.port_a = (uint16_t)c->port_a,
@@ -83,6 +86,16 @@ new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state,
 			.endpoint_path = c->endpoint_path,
 			.state_path = state,
 			.tls_verify = c->registry_tls_verify,
+			.mirrors = c->mirrors,
+			.auth_path = c->auth_path,
+			.stall_s = (unsigned)c->pull_stall_s,
+			.min_speed_bytes = p->config->tls.min_speed_bytes,
+			.allow_binds = c->allow_binds,
+			.allow_devices = c->allow_devices,
+			.allow_ports = c->allow_ports,
+			.max_memory_bytes = c->max_memory_bytes,
+			.max_cpu_millis = c->max_cpu_millis,
+			.max_pids = c->max_pids,
 		},
 		p->log, out, err);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "primary/internal.h"
 
 /*
@@ -16,6 +17,8 @@ struct upt_engine {
 };
 
 #define ENGINE_BASE "http://engine"
+#define PODMAN_SOCKET "/run/podman/podman.sock"
+#define DOCKER_SOCKET "/run/docker.sock"
 #define PROBE_MAX_BYTES ((size_t)1024 * 1024)
 
 static enum upt_code
@@ -38,15 +41,21 @@ request(void *ctx, const char *method, const char *path, const char *content_typ
 }
 
 static enum upt_code
-stream(void *ctx, const char *path, size_t max_reply_bytes, upt_engine_sink *sink, void *sink_ctx,
-	long *status, struct upt_err *err)
+stream(void *ctx, const struct upt_engine_stream *stream, long *status, struct upt_err *err)
 {
 	struct upt_engine *engine = ctx;
 	upt_cleanup(upt_buf_clear) struct upt_buf url = {0};
 
-	UPT_TRY(upt_buf_printf(&url, err, "%s%s", ENGINE_BASE, path));
-	return upt_http_stream(engine->pull_http, "POST", (const char *)url.data, NULL,
-		upt_span(NULL, 0), max_reply_bytes, sink, sink_ctx, status, err);
+	UPT_TRY(upt_buf_printf(&url, err, "%s%s", ENGINE_BASE, stream->path));
+	return upt_http_stream(engine->pull_http,
+		&(struct upt_http_stream){.method = "POST",
+			.url = (const char *)url.data,
+			.header = stream->header,
+			.max_reply_bytes = stream->max_reply_bytes,
+			.quiet_ms = stream->quiet_ms,
+			.sink = stream->sink,
+			.ctx = stream->sink_ctx},
+		status, err);
 }
 
 /* A fresh connection each time: a health check that reuses one would miss a server that accepts no
@@ -64,11 +73,23 @@ probe(void *ctx, const char *url, unsigned timeout_ms, struct upt_err *err)
 	return upt_http_get(http, url, PROBE_MAX_BYTES, &body, err);
 }
 
-enum upt_code
-upt_engine_new(const char *socket_path, const volatile bool *cancel, struct upt_engine **out,
-	struct upt_err *err)
+/* Neither there: Podman may be started by its socket unit later. */
+static const char *
+choose_socket(enum upt_engine_kind kind)
 {
-	struct upt_http_config config = {.unix_socket = socket_path};
+	if (kind == UPT_ENGINE_DOCKER ||
+		(kind == UPT_ENGINE_AUTO && access(PODMAN_SOCKET, F_OK) != 0 &&
+			access(DOCKER_SOCKET, F_OK) == 0))
+		return DOCKER_SOCKET;
+	return PODMAN_SOCKET;
+}
+
+enum upt_code
+upt_engine_new(enum upt_engine_kind kind, const char *socket_path, const volatile bool *cancel,
+	struct upt_engine **out, struct upt_err *err)
+{
+	struct upt_http_config config = {
+		.unix_socket = socket_path != NULL ? socket_path : choose_socket(kind)};
 	upt_cleanup(upt_engine_free) struct upt_engine *engine = calloc(1, sizeof(*engine));
 
 	*out = NULL;

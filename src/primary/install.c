@@ -120,7 +120,8 @@ note_bundle(struct upt_primary *p, struct upt_err *err)
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 
 	for (size_t i = 0; i < p->n_jobs; i++) {
-		if (p->jobs[i].prepared || p->jobs[i].installed)
+		/* What was only described anew has no image to go back from. */
+		if ((p->jobs[i].prepared || p->jobs[i].installed) && !p->jobs[i].redescribed)
 			UPT_TRY(describe_member(&p->jobs[i], &text, err));
 	}
 	return upt_store_set_text(p->store, "bundle", upt_buf_span(&text), err);
@@ -159,7 +160,7 @@ upt_primary_resume_bundle(struct upt_primary *p, struct upt_err *err)
 static bool
 can_go_back(const struct upt_job *job)
 {
-	return job->installed && job->ecu->installer != NULL;
+	return job->installed && job->ecu->installer != NULL && !job->redescribed;
 }
 
 /*
@@ -176,6 +177,9 @@ refuse_bundle(struct upt_primary *p)
 		struct upt_job *job = &p->jobs[i - 1];
 		struct upt_err err = {0};
 
+		/* The image runs, as it did before: its installer remembers what failed. */
+		if (job->redescribed)
+			continue;
 		if ((job->state != UPT_JOB_WANTED && !job->installed) ||
 			(job->installed && !can_go_back(job)))
 			continue;
@@ -205,7 +209,10 @@ roll_back_bundle(struct upt_primary *p, bool for_good)
 		struct upt_job *job = &p->jobs[i - 1];
 		struct upt_err err = {0};
 
-		if (!job->installed)
+		if (job->installed && job->redescribed)
+			upt_log(p->log, UPT_LOG_WARNING, "ECU %s keeps its new description",
+				job->ecu->config->serial);
+		if (!job->installed || job->redescribed)
 			continue;
 		if (upt_ecu_undo(p, job->ecu, &job->image.image, &err) != UPT_OK) {
 			upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s keeps %s",

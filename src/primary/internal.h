@@ -54,6 +54,7 @@ struct upt_job {
 	enum upt_job_state state;
 	bool prepared;
 	bool installed; /* in this cycle, or in the same bundle before a power cut */
+	bool redescribed; /* its image runs already, and not as the release now says */
 };
 
 /* One repository of the configuration, and what came of asking it in this cycle. */
@@ -110,8 +111,9 @@ upt_ecu_running(struct upt_ecu *ecu, struct upt_image *out, struct upt_err *err)
 
 /* ---- engine.c ---- */
 struct upt_engine_http;
-UPT_NODISCARD enum upt_code upt_engine_new(const char *socket_path, const volatile bool *cancel,
-	struct upt_engine **out, struct upt_err *err);
+/* socket_path NULL: the engine's own, or for "auto" Podman's unless only Docker's is there. */
+UPT_NODISCARD enum upt_code upt_engine_new(enum upt_engine_kind kind, const char *socket_path,
+	const volatile bool *cancel, struct upt_engine **out, struct upt_err *err);
 void upt_engine_free(struct upt_engine **engine);
 const struct upt_engine_http *upt_engine_ops(const struct upt_engine *engine);
 
@@ -167,6 +169,17 @@ upt_primary_verify_director(struct upt_primary *p, bool *changed, struct upt_err
 UPT_NODISCARD enum upt_code
 upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_primary_verify_images(struct upt_primary *p, struct upt_err *err);
+/*
+ * An image that runs may be described anew: *look says that the Director's targets are others than
+ * when this was looked at last, and that an ECU here has a description. Then, with the Image
+ * repository verified, upt_primary_plan_descriptions() adds what is to be installed once more.
+ */
+UPT_NODISCARD enum upt_code
+upt_primary_must_look(struct upt_primary *p, bool *look, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_primary_plan_descriptions(
+	struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
+/* All of it is done. */
+UPT_NODISCARD enum upt_code upt_primary_note_looked(struct upt_primary *p, struct upt_err *err);
 /* Nothing that was verified in this cycle has expired by now, a delegated role that vouches for an
  * image included: downloads may take days. */
 bool upt_primary_is_fresh(const struct upt_primary *p);

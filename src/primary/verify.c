@@ -127,6 +127,68 @@ upt_primary_verify_images(struct upt_primary *p, struct upt_err *err)
 	return UPT_OK;
 }
 
+/* ---- descriptions ---- */
+
+static bool
+has_description(const struct upt_job *job)
+{
+	const struct upt_installer *installer = job->ecu->installer;
+
+	return job->state == UPT_JOB_DONE && installer != NULL &&
+	       installer->ops->is_outdated != NULL;
+}
+
+/* The Director says when a vehicle changes: without a word from it nothing is asked (5.7). */
+enum upt_code
+upt_primary_must_look(struct upt_primary *p, bool *look, struct upt_err *err)
+{
+	uint64_t looked_at;
+
+	*look = false;
+	UPT_TRY(upt_store_get_u64(p->store, "described_at", 0, &looked_at, err));
+	for (size_t i = 0; i < p->n_jobs && !*look; i++)
+		*look = has_description(&p->jobs[i]) &&
+			looked_at !=
+				upt_trusted_set_targets(p->repos[UPT_DIRECTOR_INDEX].set)->version;
+	return UPT_OK;
+}
+
+enum upt_code
+upt_primary_plan_descriptions(
+	struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err)
+{
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		struct upt_job *job = &p->jobs[i];
+		struct upt_install_job described = upt_job_describe(job);
+		struct upt_installer *installer = job->ecu->installer;
+		enum upt_code code;
+
+		if (!has_description(job) || !installer->ops->is_outdated(installer, &described))
+			continue;
+		job->redescribed = true;
+		job->state = UPT_JOB_WANTED;
+		summary->n_wanted++;
+		/* Now it is to be installed, and its release counter must not have fallen. */
+		code = upt_mapping_agree(p, job, err);
+		if (code != UPT_OK)
+			return upt_wrap(err, code, "ECU %s", job->ecu->config->serial);
+		upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s is to run otherwise",
+			job->ecu->config->serial, job->director.image.name);
+	}
+	return UPT_OK;
+}
+
+enum upt_code
+upt_primary_note_looked(struct upt_primary *p, struct upt_err *err)
+{
+	uint64_t version = upt_trusted_set_targets(p->repos[UPT_DIRECTOR_INDEX].set)->version,
+		 looked_at;
+
+	UPT_TRY(upt_store_get_u64(p->store, "described_at", 0, &looked_at, err));
+	return looked_at == version ? UPT_OK
+				    : upt_store_set_u64(p->store, "described_at", version, err);
+}
+
 bool
 upt_primary_is_fresh(const struct upt_primary *p)
 {

@@ -239,3 +239,39 @@ podman_owns() {
 	parent=$(awk '$1 == "PPid:" {print $2}' "/proc/$1/status" 2>/dev/null)
 	[ "${parent:-1}" -gt 1 ] && grep -qF "$2/" "/proc/$parent/cmdline" 2>/dev/null
 }
+
+# Starts dockerd and its containerd below $1 with nothing of the machine's own changed; exports DOCKER_SOCK DOCKER_DIR.
+docker_start() {
+	local dir=$1
+	mkdir -p "$dir/data" "$dir/exec"
+	printf '{}\n' >"$dir/daemon.json" # not the machine's own
+	export DOCKER_DIR=$dir DOCKER_SOCK=$dir/docker.sock
+	if [ ${#DOCKER_SOCK} -gt 100 ]; then
+		world_log "$DOCKER_SOCK is too long for a unix socket"
+		return 1
+	fi
+	world_at_end docker_sweep "$dir"
+	docker_service
+}
+
+# Starts the Docker daemon, also again after world_stop docker.
+docker_service() {
+	world_spawn docker dockerd --host "unix://$DOCKER_SOCK" --data-root "$DOCKER_DIR/data" --exec-root \
+		"$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/docker.pid" --config-file "$DOCKER_DIR/daemon.json" \
+		--bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false &&
+		world_wait_http http://d/_ping --unix-socket "$DOCKER_SOCK"
+}
+
+# Runs docker with the daemon of this world.
+docker_ctl() {
+	docker --host "unix://$DOCKER_SOCK" --config "$DOCKER_DIR/config" "$@"
+}
+
+# Removes every container of the daemon below $1 while it answers.
+docker_sweep() {
+	local ids
+	[ -S "$1/docker.sock" ] || return 0
+	ids=$(timeout -k 2 20 docker --host "unix://$1/docker.sock" ps -aq 2>/dev/null) || return 0
+	# shellcheck disable=SC2086 # one word for each container
+	[ -z "$ids" ] || timeout -k 2 20 docker --host "unix://$1/docker.sock" rm -f $ids >/dev/null 2>&1 || true
+}

@@ -19,9 +19,21 @@ fuzz_custom(struct upt_span text)
 		return;
 	if (upt_container_spec_parse(text, &spec, NULL) != UPT_OK)
 		return;
-	for (size_t i = 0; i < spec.n_env; i++) {
-		FUZZ_ASSERT(upt_container_env_key_ok(spec.env[i].key));
-		FUZZ_ASSERT(strlen(spec.env[i].value) <= UPT_CONTAINER_TEXT_MAX);
+	for (size_t i = 0; i < spec.run.n_env; i++) {
+		FUZZ_ASSERT(upt_container_env_key_ok(spec.run.env[i].key));
+		FUZZ_ASSERT(strlen(spec.run.env[i].value) <= UPT_CONTAINER_TEXT_MAX);
+	}
+	for (size_t i = 0; i < spec.run.n_mounts; i++) {
+		const struct upt_oci_mount *m = &spec.run.mounts[i];
+		FUZZ_ASSERT((m->volume == NULL) != (m->bind == NULL));
+		FUZZ_ASSERT(strstr(m->target, "/../") == NULL && strchr(m->target, ':') == NULL);
+	}
+	/* without a word of the device's owner nothing of the host is given away */
+	if (upt_container_limits_apply(&(struct upt_container_limits){0}, &spec.run, NULL) ==
+		UPT_OK) {
+		FUZZ_ASSERT(spec.run.n_devices == 0);
+		for (size_t i = 0; i < spec.run.n_mounts; i++)
+			FUZZ_ASSERT(spec.run.mounts[i].bind == NULL);
 	}
 	FUZZ_ASSERT(spec.health_url == NULL || upt_container_health_url_ok(spec.health_url));
 	upt_container_spec_clear(&spec);
@@ -31,7 +43,7 @@ static void
 fuzz_uri(struct upt_span text)
 {
 	char uri[1024], reference[UPT_CONTAINER_REFERENCE_SIZE];
-	char digest[UPT_PODMAN_DIGEST_HEX + 1];
+	char digest[UPT_OCI_DIGEST_HEX + 1];
 	struct upt_image image = {.n_digests = 1, .digests = {{.alg = UPT_HASH_SHA256, .len = 32}}};
 	struct upt_install_job job = {.image = &image, .uri = uri};
 
@@ -65,40 +77,41 @@ request(void *ctx, const char *method, const char *path, const char *content_typ
 }
 
 static enum upt_code
-stream(void *ctx, const char *path, size_t max_reply_bytes, upt_engine_sink *sink, void *sink_ctx,
-	long *status, struct upt_err *err)
+stream(void *ctx, const struct upt_engine_stream *stream, long *status, struct upt_err *err)
 {
 	const struct upt_span *reply = ctx;
 
-	(void)path;
-	(void)max_reply_bytes;
 	*status = 200;
-	return sink(sink_ctx, *reply, err);
+	return stream->sink(stream->sink_ctx, *reply, err);
 }
 
 static void
 fuzz_engine(struct upt_span text)
 {
 	const struct upt_engine_http http = {.ctx = &text, .request = request, .stream = stream};
-	struct upt_podman_list list;
-	struct upt_podman_state state;
-	char words[UPT_PODMAN_LOG_MAX + 1];
+	struct upt_oci oci = {.http = &http, .prefix = "/v1.41"};
+	const struct upt_oci_pull pull = {.reference = "x", .tls_verify = true, .stall_s = 1};
+	struct upt_oci_list list;
+	struct upt_oci_state state;
+	char words[UPT_OCI_LOG_MAX + 1];
 	bool has;
 
-	if (upt_podman_list(&http, "dashboard", &list, NULL) == UPT_OK) {
+	if (upt_oci_list(&oci, "dashboard", &list, NULL) == UPT_OK) {
 		for (size_t i = 0; i < list.n; i++) {
-			FUZZ_ASSERT(strlen(list.items[i].digest) == UPT_PODMAN_DIGEST_HEX);
+			FUZZ_ASSERT(strlen(list.items[i].version.digest) == UPT_OCI_DIGEST_HEX);
 		}
 	}
-	if (upt_podman_inspect(&http, "x", &state, NULL) == UPT_OK)
+	if (upt_oci_inspect(&oci, "x", &state, NULL) == UPT_OK)
 		FUZZ_ASSERT(!state.running || !state.gone);
-	if (upt_podman_has_image(&http, "x", "00", &has, NULL) != UPT_OK)
+	if (upt_oci_has_image(&oci, "x", "00", &has, NULL) != UPT_OK)
 		FUZZ_ASSERT(!has);
-	FUZZ_ASSERT(upt_podman_pull(&http, "x", true, NULL, NULL) != UPT_E_NO_MEMORY);
-	upt_podman_last_words(&http, "x", words);
+	FUZZ_ASSERT(upt_oci_pull(&oci, &pull, NULL) != UPT_E_NO_MEMORY);
+	upt_oci_last_words(&oci, "x", words);
 	for (const char *c = words; *c != '\0'; c++) {
 		FUZZ_ASSERT(*c >= ' ' && *c <= '~');
 	}
+	if (upt_oci_connect(&oci, NULL) == UPT_OK)
+		FUZZ_ASSERT(strncmp(oci.prefix, "/v1.", 4) == 0 && strlen(oci.prefix) <= 7);
 }
 
 int

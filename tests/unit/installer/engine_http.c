@@ -19,16 +19,22 @@ request(void *ctx, const char *method, const char *path, const char *content_typ
 }
 
 static enum upt_code
-stream(void *ctx, const char *path, size_t max_reply_bytes, upt_engine_sink *sink, void *sink_ctx,
-	long *status, struct upt_err *err)
+stream(void *ctx, const struct upt_engine_stream *stream, long *status, struct upt_err *err)
 {
 	struct engine_http *engine = ctx;
 	upt_cleanup(upt_buf_clear) struct upt_buf url = {0};
 
 	*status = 0;
-	UPT_TRY(upt_buf_printf(&url, err, "http://d%s", path));
-	return upt_http_stream(engine->engine, "POST", (const char *)url.data, NULL,
-		upt_span(NULL, 0), max_reply_bytes, sink, sink_ctx, status, err);
+	UPT_TRY(upt_buf_printf(&url, err, "http://d%s", stream->path));
+	return upt_http_stream(engine->engine,
+		&(struct upt_http_stream){.method = "POST",
+			.url = (const char *)url.data,
+			.header = stream->header,
+			.max_reply_bytes = stream->max_reply_bytes,
+			.quiet_ms = stream->quiet_ms,
+			.sink = stream->sink,
+			.ctx = stream->sink_ctx},
+		status, err);
 }
 
 static enum upt_code

@@ -6,7 +6,8 @@
 #include <cjson/cJSON.h>
 #include <cmocka.h>
 
-#define API "/v4.0.0/libpod"
+#define API "/v1.41"
+#define LIBPOD "/v4.0.0/libpod"
 
 struct reply {
 	long status;
@@ -85,7 +86,10 @@ version_of_reference(const struct fake_engine *fake, const char *reference)
 		snprintf(expected, sizeof(expected), FAKE_REPOSITORY "@sha256:%s", fake->digest[v]);
 		if (strcmp(reference, expected) == 0)
 			return v;
-		snprintf(expected, sizeof(expected), "id-%u", v);
+		snprintf(expected, sizeof(expected), FAKE_MIRRORED "@sha256:%s", fake->digest[v]);
+		if (strcmp(reference, expected) == 0)
+			return v;
+		snprintf(expected, sizeof(expected), "sha256:id-%u", v);
 		if (strcmp(reference, expected) == 0)
 			return v;
 	}
@@ -116,8 +120,10 @@ static void
 do_image(struct fake_engine *fake, const char *method, const char *name, struct reply *reply)
 {
 	unsigned v = version_of_reference(fake, name);
+	bool by_id = strncmp(name, "sha256:", 7) == 0;
+	bool by_mirror = strncmp(name, FAKE_MIRROR, strlen(FAKE_MIRROR)) == 0;
 
-	if (v == 0 || !fake->present[v]) {
+	if (v == 0 || !fake->present[v] || (!by_id && by_mirror != fake->from_mirror[v])) {
 		answer(reply, 404, "{\"message\":\"image not known\"}");
 		return;
 	}
@@ -132,8 +138,8 @@ do_image(struct fake_engine *fake, const char *method, const char *name, struct 
 		answer(reply, 200, "{}");
 		return;
 	}
-	answer(reply, 200, "{\"Id\":\"id-%u\",\"RepoDigests\":[\"" FAKE_REPOSITORY "@sha256:%s\"]}",
-		v, fake->digest[v]);
+	answer(reply, 200, "{\"Id\":\"sha256:id-%u\",\"RepoDigests\":[\"%s@sha256:%s\"]}", v,
+		fake->from_mirror[v] ? FAKE_MIRRORED : FAKE_REPOSITORY, fake->digest[v]);
 }
 
 static void
@@ -152,16 +158,17 @@ do_list(struct fake_engine *fake, const char *query, struct reply *reply)
 		if (!c->used || strcmp(filter, expected) != 0)
 			continue;
 		n += (size_t)snprintf(reply->text + n, sizeof(reply->text) - n,
-			"%s{\"Id\":\"cid%zu\",\"Names\":[\"%s\"],\"State\":\"%s\",\"Image\":"
+			"%s{\"Id\":\"cid%zu\",\"Names\":[\"/%s\"],\"State\":\"%s\",\"Image\":"
 			"\"" FAKE_REPOSITORY "@sha256:%s\",\"Labels\":{\"uptane.app\":\"%s\","
-			"\"uptane.digest\":\"%s\",\"uptane.port\":\"%s\",\"uptane.health\":\"%s\"}"
+			"\"uptane.digest\":\"%s\",\"uptane.port\":\"%s\",\"uptane.health\":\"%s\","
+			"\"uptane.spec\":\"%s\",\"uptane.alone\":\"%s\",\"uptane.timeout\":\"%s\"}"
 			"}",
 			n > 1 ? "," : "", i, c->name,
 			fake->list_exited_as != NULL && c->status == FAKE_EXITED
 				? fake->list_exited_as
 				: status_name(c->status),
-			fake->digest[c->version], c->app, c->digest, c->port_label,
-			c->health_label);
+			fake->digest[c->version], c->app, c->digest, c->port_label, c->health_label,
+			c->spec, c->alone_label, c->timeout_label);
 	}
 	snprintf(reply->text + n, sizeof(reply->text) - n, "]");
 	reply->status = 200;
@@ -177,12 +184,11 @@ text_of(const cJSON *json, const char *name)
 }
 
 static void
-do_create(struct fake_engine *fake, struct upt_span body, struct reply *reply)
+do_create(struct fake_engine *fake, const char *name, struct upt_span body, struct reply *reply)
 {
 	cJSON *json = cJSON_ParseWithLength((const char *)body.data, body.len);
-	const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "labels");
-	const cJSON *port = cJSON_GetObjectItemCaseSensitive(
-		cJSON_GetObjectItemCaseSensitive(json, "env"), "PORT");
+	const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "Labels");
+	const cJSON *pair;
 	struct fake_container *c = NULL;
 
 	assert_non_null(json);
@@ -192,14 +198,21 @@ do_create(struct fake_engine *fake, struct upt_span body, struct reply *reply)
 		c = fake->containers[i].used ? NULL : &fake->containers[i];
 	assert_non_null(c);
 	memset(c, 0, sizeof(*c));
-	snprintf(c->name, sizeof(c->name), "%s", text_of(json, "name"));
+	decode(name, name + strlen(name), c->name, sizeof(c->name));
+	snprintf(c->spec, sizeof(c->spec), "%s", text_of(labels, "uptane.spec"));
+	snprintf(c->alone_label, sizeof(c->alone_label), "%s", text_of(labels, "uptane.alone"));
+	snprintf(c->timeout_label, sizeof(c->timeout_label), "%s",
+		text_of(labels, "uptane.timeout"));
 	snprintf(c->app, sizeof(c->app), "%s", text_of(labels, "uptane.app"));
 	snprintf(c->digest, sizeof(c->digest), "%s", text_of(labels, "uptane.digest"));
 	snprintf(c->port_label, sizeof(c->port_label), "%s", text_of(labels, "uptane.port"));
 	snprintf(c->health_label, sizeof(c->health_label), "%s", text_of(labels, "uptane.health"));
-	c->version = version_of_reference(fake, text_of(json, "image"));
-	if (port != NULL)
-		c->port = (unsigned)strtoul(cJSON_GetStringValue(port), NULL, 10);
+	c->version = version_of_reference(fake, text_of(json, "Image"));
+	cJSON_ArrayForEach(pair, cJSON_GetObjectItemCaseSensitive(json, "Env"))
+	{
+		if (strncmp(cJSON_GetStringValue(pair), "PORT=", 5) == 0)
+			c->port = (unsigned)strtoul(cJSON_GetStringValue(pair) + 5, NULL, 10);
+	}
 	if (fake_find(fake, c->name) != NULL || c->version == 0 || !fake->present[c->version])
 		answer(reply, 500, "{\"message\":\"name in use, or no such image\"}");
 	else
@@ -237,10 +250,10 @@ do_inspect(struct fake_engine *fake, struct fake_container *c, struct reply *rep
 	if (fake->flaps[c->version])
 		c->n_restarts++;
 	answer(reply, 200,
-		"{\"Image\":\"id-%u\",\"ImageDigest\":\"sha256:%s\",\"RestartCount\":%u,"
-		"\"State\":{\"Status\":\"%s\",\"ExitCode\":%d}}",
-		c->version, fake->digest[c->version], c->n_restarts, status_name(c->status),
-		c->status == FAKE_EXITED ? 3 : 0);
+		"{\"Image\":\"sha256:id-%u\",\"RestartCount\":%u,"
+		"\"State\":{\"Status\":\"%s\",\"ExitCode\":%d,\"Health\":{\"Status\":\"%s\"}}}",
+		c->version, c->n_restarts, status_name(c->status), c->status == FAKE_EXITED ? 3 : 0,
+		fake->is_docker && fake->engine_check_passes ? "healthy" : "starting");
 }
 
 static void
@@ -260,12 +273,15 @@ do_container(struct fake_engine *fake, const char *method, const char *rest, str
 		answer(reply, 200, "[]");
 	} else if (strcmp(rest, "/start") == 0) {
 		do_start(fake, c, reply);
-	} else if (strncmp(rest, "/stop?timeout=", 14) == 0) {
-		answer(reply, c->status == FAKE_RUNNING ? 204 : 304, "%s", "");
+	} else if (strncmp(rest, "/stop?t=", 8) == 0) {
+		answer(reply, c->status == FAKE_RUNNING || !fake->is_docker ? 204 : 304, "%s", "");
 		if (c->status == FAKE_RUNNING)
 			c->status = FAKE_EXITED;
 	} else if (strcmp(rest, "/json") == 0) {
 		do_inspect(fake, c, reply);
+	} else if (strcmp(rest, "/healthcheck") == 0) {
+		answer(reply, 200, "{\"Status\":\"%s\"}",
+			fake->engine_check_passes ? "healthy" : "unhealthy");
 	} else if (strncmp(rest, "/logs?", 6) == 0) {
 		answer(reply, 200, "%s", "");
 		reply->text_len = fake->log.len;
@@ -277,13 +293,72 @@ do_container(struct fake_engine *fake, const char *method, const char *rest, str
 }
 
 static void
+do_version(struct fake_engine *fake, struct reply *reply)
+{
+	if (fake->version != NULL)
+		answer(reply, 200, "%s", fake->version);
+	else
+		answer(reply, 200,
+			"{\"Components\":[{\"Name\":\"%s\",\"Version\":\"1\"}],"
+			"\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.24\"}",
+			fake->is_docker ? "Engine" : "Podman Engine");
+}
+
+static struct fake_volume *
+find_volume(struct fake_engine *fake, const char *name)
+{
+	for (size_t i = 0; i < FAKE_VOLUMES; i++) {
+		if (strcmp(fake->volumes[i].name, name) == 0)
+			return &fake->volumes[i];
+	}
+	return NULL;
+}
+
+static void
+do_create_volume(struct fake_engine *fake, struct upt_span body, struct reply *reply)
+{
+	cJSON *json = cJSON_ParseWithLength((const char *)body.data, body.len);
+	struct fake_volume *volume = find_volume(fake, "");
+
+	assert_non_null(volume);
+	assert_null(find_volume(fake, text_of(json, "Name")));
+	snprintf(volume->name, sizeof(volume->name), "%s", text_of(json, "Name"));
+	snprintf(volume->app, sizeof(volume->app), "%s",
+		text_of(cJSON_GetObjectItemCaseSensitive(json, "Labels"), "uptane.app"));
+	answer(reply, 201, "{}");
+	cJSON_Delete(json);
+}
+
+static void
+do_volume(struct fake_engine *fake, const char *name, struct reply *reply)
+{
+	const struct fake_volume *volume = find_volume(fake, name);
+
+	if (volume == NULL)
+		answer(reply, 404, "{\"message\":\"no such volume\"}");
+	else
+		answer(reply, 200, "{\"Name\":\"%s\",\"Labels\":{\"uptane.app\":\"%s\"}}", name,
+			volume->app);
+}
+
+static void
 dispatch(struct fake_engine *fake, const char *method, const char *path, struct upt_span body,
 	struct reply *reply)
 {
 	char name[512];
 
-	assert_memory_equal(path, API, strlen(API));
-	path += strlen(API);
+	if (strcmp(path, "/version") == 0) {
+		do_version(fake, reply);
+		return;
+	}
+	if (strncmp(path, LIBPOD, strlen(LIBPOD)) == 0) {
+		assert_false(fake->is_docker);
+		assert_non_null(strstr(path, "/healthcheck"));
+		path += strlen(LIBPOD);
+	} else {
+		assert_memory_equal(path, API, strlen(API));
+		path += strlen(API);
+	}
 	if (fake->garbage != NULL && strcmp(method, "GET") == 0) {
 		answer(reply, 200, "%s", fake->garbage);
 		fake->garbage = NULL;
@@ -293,8 +368,12 @@ dispatch(struct fake_engine *fake, const char *method, const char *path, struct 
 		do_image(fake, method, name, reply);
 	} else if (strncmp(path, "/containers/json?all=true&", 26) == 0) {
 		do_list(fake, path, reply);
-	} else if (strcmp(path, "/containers/create") == 0) {
-		do_create(fake, body, reply);
+	} else if (strncmp(path, "/containers/create?name=", 24) == 0) {
+		do_create(fake, path + 24, body, reply);
+	} else if (strcmp(path, "/volumes/create") == 0) {
+		do_create_volume(fake, body, reply);
+	} else if (strncmp(path, "/volumes/", 9) == 0) {
+		do_volume(fake, path + 9, reply);
 	} else if (strncmp(path, "/containers/", 12) == 0) {
 		do_container(fake, method, path + 12, reply);
 	} else {
@@ -348,13 +427,16 @@ request(void *ctx, const char *method, const char *path, const char *content_typ
 	return UPT_OK;
 }
 
+#define LAYER(status, detail, id)                                                                  \
+	"{\"status\":\"" status "\",\"progressDetail\":{" detail "},\"id\":\"" id "\"}\n"
+
 static enum upt_code
-stream(void *ctx, const char *path, size_t max_reply_bytes, upt_engine_sink *sink, void *sink_ctx,
-	long *status, struct upt_err *err)
+stream(void *ctx, const struct upt_engine_stream *stream, long *status, struct upt_err *err)
 {
 	struct fake_engine *fake = ctx;
-	const char *reference = strstr(path, "reference=") + 10;
+	const char *reference = strrchr(stream->path, '=') + 1;
 	const char *script = fake->pull_script;
+	bool mirror;
 	unsigned v;
 
 	*status = 0;
@@ -364,21 +446,35 @@ stream(void *ctx, const char *path, size_t max_reply_bytes, upt_engine_sink *sin
 	fake->n_pulls++;
 	decode(reference, reference + strcspn(reference, "&"), fake->last_pull,
 		sizeof(fake->last_pull));
+	snprintf(fake->last_pull_path, sizeof(fake->last_pull_path), "%s", stream->path);
+	snprintf(fake->last_header, sizeof(fake->last_header), "%s",
+		stream->header == NULL ? "" : stream->header);
+	fake->last_quiet_ms = stream->quiet_ms;
 	v = version_of_reference(fake, fake->last_pull);
+	mirror = strncmp(fake->last_pull, FAKE_MIRROR, strlen(FAKE_MIRROR)) == 0;
+	if (mirror && fake->mirror_is_down)
+		v = 0;
 	if (script == NULL)
-		script = v != 0 && fake->in_registry[v]
-				 ? "{\"stream\":\"Copying blob sha256:1\\n\"}\n"
-				   "{\"stream\":\"Copying blob "
-				   "sha256:2\\n\"}\n{\"id\":\"x\",\"images\":[\"x\"]}\n"
-				 : "{\"stream\":\"Trying\\n\"}\n{\"error\":\"manifest unknown\"}";
-	if (v != 0 && fake->in_registry[v] && !fake->pull_lies)
+		script =
+			v != 0 && fake->in_registry[v]
+				? LAYER("Pulling fs layer", "", "aaaaaaaaaaaa") LAYER("Downloading",
+					  "\"current\":50,\"total\":100", "aaaaaaaaaaaa")
+					  LAYER("Download complete", "", "aaaaaaaaaaaa")
+						  LAYER("Already exists", "", "bbbbbbbbbbbb")
+				: "{\"status\":\"Trying\"}\n{\"error\":\"manifest unknown\"}";
+	if (v != 0 && fake->in_registry[v] && !fake->pull_lies) {
 		fake->present[v] = true;
+		fake->from_mirror[v] = mirror;
+	}
 	if (power_fails_after(fake))
 		return upt_fail(err, UPT_E_NETWORK, "broken off");
-	assert_true(strlen(script) <= max_reply_bytes);
+	assert_true(strlen(script) <= stream->max_reply_bytes);
 	/* in pieces that respect no line */
-	for (size_t at = 0, len = strlen(script); at < len; at += 7)
-		UPT_TRY(sink(sink_ctx, upt_span(script + at, len - at < 7 ? len - at : 7), err));
+	for (size_t at = 0, len = strlen(script); at < len; at += 7) {
+		fake->now_ms += fake->piece_ms;
+		UPT_TRY(stream->sink(
+			stream->sink_ctx, upt_span(script + at, len - at < 7 ? len - at : 7), err));
+	}
 	return UPT_OK;
 }
 
@@ -415,6 +511,15 @@ count_pause(void *ctx, unsigned ms)
 
 	assert_true(ms > 0);
 	fake->n_pauses++;
+	fake->now_ms += ms;
+}
+
+static uint64_t
+tell_time(void *ctx)
+{
+	const struct fake_engine *fake = ctx;
+
+	return fake->now_ms;
 }
 
 void
@@ -425,7 +530,9 @@ fake_engine_init(struct fake_engine *fake)
 		.request = request,
 		.stream = stream,
 		.probe = probe,
+		.now_ms = tell_time,
 		.pause = count_pause};
+	fake->engine_check_passes = true;
 	for (unsigned v = 1; v < FAKE_VERSIONS; v++) {
 		memset(fake->digest[v], "0abc"[v], 64);
 		fake->in_registry[v] = true;

@@ -1,6 +1,7 @@
 /*
- * A Podman in memory: images, containers, ports that only one container can hold, and a registry.
- * It can be told which versions are broken and after how many calls the power goes.
+ * A Podman or Docker in memory: images, containers, volumes, ports that only one container can hold,
+ * and a registry with a mirror. It can be told which versions are broken and after how many calls
+ * the power goes.
  */
 #ifndef UPT_TESTS_INSTALLER_FAKE_ENGINE_H
 #define UPT_TESTS_INSTALLER_FAKE_ENGINE_H
@@ -10,7 +11,10 @@
 
 #define FAKE_VERSIONS 4
 #define FAKE_CONTAINERS 8
+#define FAKE_VOLUMES 4
 #define FAKE_REPOSITORY "127.0.0.1:5000/dashboard"
+#define FAKE_MIRROR "mirror.example:5001/cache"
+#define FAKE_MIRRORED FAKE_MIRROR "/dashboard"
 
 enum fake_status {
 	FAKE_CREATED,
@@ -22,19 +26,27 @@ struct fake_container {
 	bool used;
 	char name[128];
 	char app[64]; /* label */
-	char digest[65]; /* label */
-	char port_label[8], health_label[256];
+	char digest[65], spec[17]; /* labels */
+	char port_label[8], health_label[512], timeout_label[8], alone_label[4];
 	unsigned version; /* what it really is */
 	unsigned port; /* that it listens on: its environment's PORT */
 	enum fake_status status;
 	unsigned n_restarts;
 };
 
+struct fake_volume {
+	char name[128], app[64]; /* label; "" for none */
+};
+
 struct fake_engine {
 	struct upt_engine_http ops;
+	bool is_docker;
+	const char *version; /* answer to GET /version; NULL: that of the engine */
 	char digest[FAKE_VERSIONS][65]; /* version 0 is never used */
 	/* what the registry and the versions are like */
 	bool in_registry[FAKE_VERSIONS], present[FAKE_VERSIONS];
+	bool from_mirror[FAKE_VERSIONS]; /* known by the mirror's name */
+	bool mirror_is_down;
 	bool pull_lies; /* says "pulled" and has nothing */
 	const char *pull_script; /* answers a pull with this text instead */
 	bool dies[FAKE_VERSIONS], sick[FAKE_VERSIONS], start_fails[FAKE_VERSIONS];
@@ -44,8 +56,12 @@ struct fake_engine {
 	const char *list_exited_as; /* what the list calls a container that has ended */
 	const char *garbage; /* the next GET answers with this */
 	struct fake_container containers[FAKE_CONTAINERS];
+	struct fake_volume volumes[FAKE_VOLUMES];
+	bool engine_check_passes; /* the engine's health check */
+	uint64_t now_ms, piece_ms; /* the clock; a piece of a pull's stream takes so long */
 	/* what happened */
-	char last_pull[512];
+	char last_pull[512], last_pull_path[512], last_header[512];
+	unsigned last_quiet_ms;
 	char last_create[4096];
 	unsigned n_calls, n_pulls, n_pauses, n_probes;
 	/* the power: gone at that call, 0 never; before or after the call had its effect */

@@ -7,152 +7,8 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "fake_engine.h"
+#include "container_world.h"
 #include "json/json.h"
-
-struct world {
-	char dir[PATH_MAX], state[PATH_MAX], endpoint[PATH_MAX];
-	struct fake_engine fake;
-	struct upt_container_installer_config config;
-	struct upt_installer *installer;
-	struct upt_err err;
-};
-
-#define CHECK_CODE(call, expected)                                                                 \
-	do {                                                                                       \
-		enum upt_code code_ = (call);                                                      \
-		if (code_ != (expected))                                                           \
-			fail_msg("%s, not %s: %s", upt_code_name(code_), upt_code_name(expected),  \
-				w->err.message);                                                   \
-	} while (0)
-#define CHECK_OK(call) CHECK_CODE(call, UPT_OK)
-
-static void
-renew(struct world *w)
-{
-	upt_installer_free(&w->installer);
-	CHECK_OK(upt_container_installer_new(&w->config, NULL, &w->installer, &w->err));
-}
-
-static int
-set_up(void **state)
-{
-	static struct world world;
-	struct world *w = &world;
-
-	memset(w, 0, sizeof(*w));
-	dir_make(w->dir);
-	snprintf(w->state, sizeof(w->state), "%s", path_in(w->dir, "state"));
-	snprintf(w->endpoint, sizeof(w->endpoint), "%s", path_in(w->dir, "endpoint"));
-	fake_engine_init(&w->fake);
-	w->config = (struct upt_container_installer_config){
-		.http = &w->fake.ops,
-		.name = "dashboard",
-		.port_a = 8081,
-		.port_b = 8082,
-		.health_url = "http://127.0.0.1:%p/",
-		.health_timeout_s = 5,
-		.endpoint_path = w->endpoint,
-		.state_path = w->state,
-	};
-	renew(w);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct world *w = *state;
-
-	upt_installer_free(&w->installer);
-	dir_remove(w->dir);
-	return 0;
-}
-
-static struct upt_image
-image(struct world *w, unsigned version)
-{
-	return image_of_hex("dashboard.oci", w->fake.digest[version]);
-}
-
-static struct upt_install_job
-job_of(const struct upt_image *of, const char *custom)
-{
-	return (struct upt_install_job){.image = of,
-		.format = "OCI",
-		.uri = FAKE_REPOSITORY,
-		.custom = upt_span_str(custom),
-		.image_fd = -1};
-}
-
-static enum upt_code
-prepare_with(struct world *w, unsigned version, const char *custom)
-{
-	struct upt_image of = image(w, version);
-	struct upt_install_job job = job_of(&of, custom);
-
-	return w->installer->ops->prepare(w->installer, &job, NULL, &w->err);
-}
-
-static enum upt_code
-install_with(struct world *w, unsigned version, const char *custom)
-{
-	struct upt_image of = image(w, version);
-	struct upt_install_job job = job_of(&of, custom);
-	bool needs_reboot = true;
-	enum upt_code code = w->installer->ops->install(w->installer, &job, &needs_reboot, &w->err);
-
-	assert_false(needs_reboot);
-	return code;
-}
-
-static enum upt_code
-update(struct world *w, unsigned version)
-{
-	enum upt_code code = prepare_with(w, version, "");
-
-	return code != UPT_OK ? code : install_with(w, version, "");
-}
-
-static enum upt_code
-rollback(struct world *w)
-{
-	bool needs_reboot = true;
-	enum upt_code code = w->installer->ops->rollback(w->installer, &needs_reboot, &w->err);
-
-	assert_false(needs_reboot);
-	return code;
-}
-
-static enum upt_code
-resume(struct world *w)
-{
-	return w->installer->ops->resume(w->installer, &w->err);
-}
-
-/* By the engine's truth and by the installer's word: that version runs, alone, and is announced. */
-static void
-assert_runs(struct world *w, unsigned version)
-{
-	struct upt_image found, expected = image(w, version);
-	char text[16];
-	bool done = false;
-
-	assert_int_equal(fake_running(&w->fake), version);
-	CHECK_OK(w->installer->ops->current(w->installer, &found, &w->err));
-	assert_int_equal(found.n_digests, 1);
-	assert_true(upt_digest_equal(&found.digests[0], &expected.digests[0]));
-	CHECK_OK(w->installer->ops->finalize(w->installer, &expected, &done, &w->err));
-	assert_true(done);
-	for (size_t i = 0; i < FAKE_CONTAINERS; i++) {
-		const struct fake_container *c = &w->fake.containers[i];
-		if (!c->used || c->status != FAKE_RUNNING || c->port == 0)
-			continue;
-		snprintf(text, sizeof(text), "%u\n", c->port);
-		assert_true(file_holds(w->endpoint, upt_span_str(text)));
-	}
-}
 
 static void
 the_first_version_is_pulled_by_digest_and_started(void **state)
@@ -166,7 +22,7 @@ the_first_version_is_pulled_by_digest_and_started(void **state)
 	assert_int_equal(fake_count(&w->fake), 0);
 	CHECK_OK(install_with(w, 1, ""));
 	assert_runs(w, 1);
-	assert_non_null(fake_find(&w->fake, "dashboard-aaaaaaaaaaaa"));
+	assert_non_null(fake_find(&w->fake, "dashboard-aaaaaaaaaaaa-e3b0c442"));
 }
 
 static void
@@ -177,11 +33,11 @@ an_update_proves_itself_on_the_other_port_and_keeps_the_old_one(void **state)
 	CHECK_OK(update(w, 1));
 	CHECK_OK(update(w, 2));
 	assert_runs(w, 2);
-	assert_int_equal(fake_find(&w->fake, "dashboard-aaaaaaaaaaaa")->port, 8081);
-	assert_int_equal(fake_find(&w->fake, "dashboard-bbbbbbbbbbbb")->port, 8082);
+	assert_int_equal(fake_find(&w->fake, "dashboard-aaaaaaaaaaaa-e3b0c442")->port, 8081);
+	assert_int_equal(fake_find(&w->fake, "dashboard-bbbbbbbbbbbb-e3b0c442")->port, 8082);
 	CHECK_OK(update(w, 3));
 	assert_runs(w, 3);
-	assert_int_equal(fake_find(&w->fake, "dashboard-cccccccccccc")->port, 8081);
+	assert_int_equal(fake_find(&w->fake, "dashboard-cccccccccccc-e3b0c442")->port, 8081);
 	/* the oldest is gone, with its image */
 	assert_int_equal(fake_count(&w->fake), 2);
 	assert_false(w->fake.present[1]);
@@ -208,7 +64,7 @@ a_pull_that_fails_in_its_stream_is_a_failure(void **state)
 	assert_non_null(strstr(w->err.message, "manifest unknown"));
 	w->fake.pull_script = "{\"error\":\"write: no space left on device\"}\n";
 	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_NO_SPACE);
-	w->fake.pull_script = "{\"stream\":\"Copying blob\"}\n";
+	w->fake.pull_script = "7\n";
 	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_SERVER);
 	w->fake.pull_script = "{\"id\":\"x\"}\n{\"error\":7}\n";
 	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_SERVER);
@@ -235,7 +91,7 @@ a_pull_that_leaves_no_image_of_that_digest_is_refused(void **state)
 struct watcher {
 	volatile bool cancel;
 	bool cancel_now;
-	uint64_t n_layers;
+	uint64_t n_layers, n_bytes;
 };
 
 static void
@@ -243,10 +99,16 @@ watch(void *ctx, const char *what, uint64_t done, uint64_t total, const char *un
 {
 	struct watcher *watcher = ctx;
 
-	assert_string_equal(what, "pull");
-	assert_string_equal(unit, "layers");
-	assert_int_equal(total, 0);
-	watcher->n_layers = done;
+	if (strcmp(unit, "layers") == 0) {
+		assert_string_equal(what, "pull");
+		assert_true(done <= total);
+		watcher->n_layers = done;
+	} else {
+		assert_string_equal(what, "layer aaaaaaaaaaaa");
+		assert_string_equal(unit, "bytes");
+		assert_int_equal(total, 100);
+		watcher->n_bytes = done;
+	}
 	watcher->cancel = watcher->cancel_now;
 }
 
@@ -264,7 +126,8 @@ a_pull_reports_and_can_be_cancelled(void **state)
 	watcher = (struct watcher){.cancel = false};
 	w->fake.present[1] = false;
 	CHECK_OK(w->installer->ops->prepare(w->installer, &job, &progress, &w->err));
-	assert_int_equal(watcher.n_layers, 1);
+	assert_int_equal(watcher.n_layers, 2);
+	assert_int_equal(watcher.n_bytes, 50);
 }
 
 static void
@@ -477,7 +340,7 @@ install_of_what_runs_changes_nothing(void **state)
 	assert_int_equal(w->fake.n_pulls, 0);
 	assert_int_equal(fake_count(&w->fake), 2);
 	/* an administrator stopped it: installing it means that it runs */
-	fake_find(&w->fake, "dashboard-bbbbbbbbbbbb")->status = FAKE_EXITED;
+	fake_find(&w->fake, "dashboard-bbbbbbbbbbbb-e3b0c442")->status = FAKE_EXITED;
 	CHECK_OK(update(w, 2));
 	assert_runs(w, 2);
 }
@@ -517,7 +380,7 @@ resume_starts_what_shall_run_after_a_power_cycle(void **state)
 	assert_runs(w, 2);
 	/* the engine's own restart at boot may start all there is */
 	fake_power_cycle(&w->fake);
-	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa")->status = FAKE_RUNNING;
+	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa-e3b0c442")->status = FAKE_RUNNING;
 	CHECK_OK(resume(w));
 	assert_runs(w, 2);
 	CHECK_OK(rollback(w));
@@ -589,6 +452,7 @@ cut_at_every_call(struct world *w, unsigned old, bool after, bool power_cycle)
 		enum upt_code code;
 		fake_engine_init(&w->fake);
 		unlink(w->state);
+		unlink(path_in(w->dir, "state.images"));
 		unlink(w->endpoint);
 		renew(w);
 		if (old != 0)
@@ -657,11 +521,11 @@ current_does_not_believe_a_label(void **state)
 	CHECK_OK(update(w, 1));
 	/* a container that says it is version 1 and is version 2 */
 	w->fake.present[2] = true;
-	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa")->version = 2;
+	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa-e3b0c442")->version = 2;
 	memset(&found, 0xff, sizeof(found));
 	CHECK_CODE(w->installer->ops->current(w->installer, &found, &w->err), UPT_E_INSTALL);
 	assert_int_equal(found.n_digests, 0);
-	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa")->version = 1;
+	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa-e3b0c442")->version = 1;
 	assert_runs(w, 1);
 }
 
@@ -717,17 +581,17 @@ the_device_decides_over_the_release(void **state)
 	renew(w);
 	CHECK_OK(prepare_with(w, 1, custom));
 	CHECK_OK(install_with(w, 1, custom));
-	assert_non_null(strstr(w->fake.last_create, "\"MODE\":\"device\""));
+	assert_non_null(strstr(w->fake.last_create, "\"MODE=device\""));
 	assert_null(strstr(w->fake.last_create, "release"));
-	assert_non_null(strstr(w->fake.last_create, "\"TOKEN\":\"a=b\""));
-	assert_non_null(strstr(w->fake.last_create, "\"COLOUR\":\"blue\""));
-	assert_non_null(strstr(w->fake.last_create, "\"PORT\":\"8081\""));
-	assert_non_null(strstr(w->fake.last_create, "\"command\":[\"-v\",\"a b\"]"));
-	assert_non_null(strstr(w->fake.last_create, "\"netns\":{\"nsmode\":\"host\"}"));
-	assert_non_null(strstr(w->fake.last_create, "\"no_new_privileges\":true"));
+	assert_non_null(strstr(w->fake.last_create, "\"TOKEN=a=b\""));
+	assert_non_null(strstr(w->fake.last_create, "\"COLOUR=blue\""));
+	assert_non_null(strstr(w->fake.last_create, "\"PORT=8081\""));
+	assert_non_null(strstr(w->fake.last_create, "\"Cmd\":[\"-v\",\"a b\"]"));
+	assert_non_null(strstr(w->fake.last_create, "\"NetworkMode\":\"host\""));
+	assert_non_null(strstr(w->fake.last_create, "\"SecurityOpt\":[\"no-new-privileges\"]"));
 	assert_non_null(strstr(w->fake.last_create,
-		"\"portmappings\":[{\"host_ip\":\"127.0.0.1\",\"host_port\":8081,"
-		"\"container_port\":8081}]"));
+		"\"PortBindings\":{\"8081/tcp\":[{\"HostIp\":\"127.0.0.1\","
+		"\"HostPort\":\"8081\"}]}"));
 }
 
 static void
