@@ -4,12 +4,9 @@
  * replaced durably, and is the only commit point. Before it a crash is undone, after it finished
  * (settle()). The previous version stays, stopped, for a rollback; older ones are removed.
  */
-#include "installer/container_images.h"
 #include "installer/container_internal.h"
-#include "installer/container_registry.h"
 #include "installer/container_state.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -88,15 +85,12 @@ write_endpoint(struct upt_container *self, uint16_t port, struct upt_err *err)
 		AT_FDCWD, self->endpoint_path, 0644, upt_span(text, (size_t)n), err);
 }
 
-/* Frees the disk of the versions nobody goes back to; the engine keeps what a container uses. */
 static void
 prune_images(struct upt_container *self, const struct upt_container_state *state, const char *also)
 {
 	const char *keep[] = {state->current.digest, state->previous.digest, also};
-	struct upt_err err = {0};
 
-	if (upt_container_images_prune(self->images_path, &self->oci, keep, 3, &err) != UPT_OK)
-		upt_log_err(self->base.log, UPT_LOG_WARNING, &err, "%s: image stays", self->name);
+	upt_container_prune_images(self, keep, 3);
 }
 
 /* Brings the engine to what the state says: only current may run, only current and previous exist.
@@ -182,18 +176,13 @@ commit(struct upt_container *self, const struct upt_container_takeover *new,
 	return upt_container_state_save(self->state_path, &state, err);
 }
 
-/* A commit that failed may have reached the disk all the same: what was true before is put back. */
 static void
 uncommit(struct upt_container *self, const struct view *view)
 {
 	struct upt_err err = {0};
-	enum upt_code code = UPT_OK;
 
-	if (view->known)
-		code = upt_container_state_save(self->state_path, &view->state, &err);
-	else if (unlink(self->state_path) != 0 && errno != ENOENT)
-		code = upt_fail_errno(&err, errno, "cannot remove %s", self->state_path);
-	if (code != UPT_OK)
+	if (upt_container_state_restore(self->state_path, &view->state, view->known, &err) !=
+		UPT_OK)
 		upt_log_err(self->base.log, UPT_LOG_ERROR, &err, "%s", self->name);
 }
 
@@ -275,73 +264,6 @@ read_job(struct upt_container *self, const struct upt_install_job *job, struct o
 	return upt_container_limits_apply(&self->limits, &spec->run, err);
 }
 
-/* *found: the name under which the engine has the image; NULL when it has none. */
-static enum upt_code
-find_image(struct upt_container *self, const struct order *order, const char **found,
-	struct upt_err *err)
-{
-	bool has = false;
-
-	*found = NULL;
-	for (size_t i = 0; i < order->references.n && !has; i++) {
-		const char *reference = order->references.items[i];
-		UPT_TRY(upt_oci_has_image(&self->oci, reference, order->version.digest, &has, err));
-		*found = has ? reference : NULL;
-	}
-	return UPT_OK;
-}
-
-static enum upt_code
-pull_one(struct upt_container *self, const char *reference, const char *digest,
-	const struct upt_install_progress *progress, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_wipe) struct upt_buf auth = {0};
-	bool has;
-
-	UPT_TRY(upt_container_auth_find(self->auth_path, reference, &auth, err));
-	UPT_TRY(upt_container_images_note(self->images_path, reference, err));
-	UPT_TRY(upt_oci_pull(&self->oci,
-		&(struct upt_oci_pull){.reference = reference,
-			.auth = auth.len > 0 ? (const char *)auth.data : NULL,
-			.tls_verify = self->tls_verify,
-			.stall_s = self->stall_s,
-			.min_speed_bytes = self->min_speed_bytes,
-			.progress = progress},
-		err));
-	UPT_TRY(upt_oci_has_image(&self->oci, reference, digest, &has, err));
-	if (!has)
-		return upt_fail(err, UPT_E_IMAGE_HASH,
-			"the engine pulled %s and then has no image of that digest", reference);
-	return UPT_OK;
-}
-
-/* Another registry does not help against these. */
-static bool
-is_local(enum upt_code code)
-{
-	return code == UPT_E_CANCELLED || code == UPT_E_NO_SPACE || code == UPT_E_NO_MEMORY ||
-	       code == UPT_E_CONFIG || code == UPT_E_PERMISSION || code == UPT_E_IO;
-}
-
-static enum upt_code
-pull(struct upt_container *self, const struct order *order,
-	const struct upt_install_progress *progress, struct upt_err *err)
-{
-	const struct upt_container_references *refs = &order->references;
-	enum upt_code code = UPT_E_NOT_FOUND;
-
-	for (size_t i = 0; i < refs->n && code != UPT_OK && !is_local(code); i++) {
-		struct upt_err why = {0};
-		code = pull_one(self, refs->items[i], order->version.digest, progress, &why);
-		if (code != UPT_OK && i + 1 < refs->n)
-			upt_log_err(self->base.log, UPT_LOG_WARNING, &why, "%s: mirror %.*s",
-				self->name, (int)strcspn(refs->items[i], "@"), refs->items[i]);
-		if (code != UPT_OK && err != NULL)
-			*err = why;
-	}
-	return code;
-}
-
 static enum upt_code
 container_prepare(struct upt_installer *base, const struct upt_install_job *job,
 	const struct upt_install_progress *progress, struct upt_err *err)
@@ -355,13 +277,14 @@ container_prepare(struct upt_installer *base, const struct upt_install_job *job,
 	if (progress != NULL && progress->cancel != NULL && *progress->cancel)
 		return upt_fail(err, UPT_E_CANCELLED, "preparing %s was cancelled", self->name);
 	UPT_TRY(look(self, &view, err));
-	UPT_TRY(find_image(self, &order, &found, err));
+	UPT_TRY(upt_container_find_image(
+		self, &order.references, order.version.digest, &found, err));
 	if (found != NULL)
 		return UPT_OK;
 	/* Room first: what an earlier assignment pulled and nobody installed goes. */
 	if (view.known)
 		prune_images(self, &view.state, order.version.digest);
-	return pull(self, &order, progress, err);
+	return upt_container_pull(self, &order.references, order.version.digest, progress, err);
 }
 
 static uint16_t
@@ -511,7 +434,8 @@ container_install(struct upt_installer *base, const struct upt_install_job *job,
 	current = view.known ? find_version(&view.list, &view.state.current) : NULL;
 	if (current != NULL && upt_oci_version_equal(&current->version, &new.version))
 		return install_again(self, &view, current, err);
-	UPT_TRY(find_image(self, &order, &reference, err));
+	UPT_TRY(upt_container_find_image(
+		self, &order.references, order.version.digest, &reference, err));
 	if (reference == NULL)
 		return upt_fail(err, UPT_E_NOT_FOUND, "%s was not prepared",
 			order.references.items[order.references.n - 1]);

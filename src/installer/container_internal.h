@@ -1,11 +1,12 @@
 /*
- * What the OCI installer's own files share: container.c (operations), container_health.c (has a
- * started version proven itself?), container_config.c (settings). Thread-safety: that of the
- * installer.
+ * What the files of the OCI and COMPOSE installers share: container.c and compose.c (operations),
+ * container_health.c (has a started version proven itself?), container_pull.c (images),
+ * container_config.c (settings). Thread-safety: that of the installer.
  */
 #ifndef UPT_INSTALLER_CONTAINER_INTERNAL_H
 #define UPT_INSTALLER_CONTAINER_INTERNAL_H
 
+#include "installer/container_registry.h"
 #include "installer/container_spec.h"
 
 #define UPT_CONTAINER_MAX_LOCAL_ENV UPT_OCI_MAX_ENV
@@ -58,6 +59,19 @@ UPT_NODISCARD enum upt_code upt_container_wait_healthy(
 /* Adds the container's last words to a failure and makes it UPT_E_INSTALL, which it returns. */
 enum upt_code
 upt_container_explain(struct upt_container *self, const char *name, struct upt_err *err);
+
+/* ---- container_pull.c ---- */
+
+/* *found: the name under which the engine has the image; NULL when it has none. */
+UPT_NODISCARD enum upt_code
+upt_container_find_image(struct upt_container *self, const struct upt_container_references *refs,
+	const char *digest, const char **found, struct upt_err *err);
+/* Pulls from the first registry that has it. Codes of upt_oci_pull(), of the last one asked. */
+UPT_NODISCARD enum upt_code
+upt_container_pull(struct upt_container *self, const struct upt_container_references *refs,
+	const char *digest, const struct upt_install_progress *progress, struct upt_err *err);
+/* Frees the disk of the versions nobody goes back to; the engine keeps what a container uses. */
+void upt_container_prune_images(struct upt_container *self, const char *const *keep, size_t n_keep);
 
 /* ---- container_config.c ---- */
 

@@ -1,5 +1,6 @@
 #include "installer/container_state.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -92,4 +93,15 @@ upt_container_state_save(
 	if (state->refused.digest[0] != '\0')
 		UPT_TRY(put_line(&text, "refused", &state->refused, err));
 	return upt_file_replace(AT_FDCWD, path, 0644, upt_buf_span(&text), err);
+}
+
+enum upt_code
+upt_container_state_restore(
+	const char *path, const struct upt_container_state *state, bool known, struct upt_err *err)
+{
+	if (known)
+		return upt_container_state_save(path, state, err);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return upt_fail_errno(err, errno, "cannot remove %s", path);
+	return UPT_OK;
 }

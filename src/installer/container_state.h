@@ -20,5 +20,8 @@ UPT_NODISCARD enum upt_code upt_container_state_load(
 	const char *path, struct upt_container_state *out, bool *known, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_container_state_save(
 	const char *path, const struct upt_container_state *state, struct upt_err *err);
+/* A commit that failed may have reached the disk all the same: what was true before is put back. */
+UPT_NODISCARD enum upt_code upt_container_state_restore(
+	const char *path, const struct upt_container_state *state, bool known, struct upt_err *err);
 
 #endif

@@ -159,4 +159,31 @@ UPT_NODISCARD enum upt_code upt_container_installer_new(
 	const struct upt_container_installer_config *config, const struct upt_log *log,
 	struct upt_installer **out, struct upt_err *err);
 
+
+/*
+ * COMPOSE: several containers by a compose file, which is the target and pins each of its images.
+ * The engine's own compose brings it up as a process of its own; what came of it the engine is
+ * asked. Of the settings above hold: http, engine, name (of the project), network ("host" permits
+ * that of the host), health_timeout_s, stop_timeout_s, state_path, tls_verify, auth_path, stall_s,
+ * min_speed_bytes, allow_*, max_*; others are UPT_E_CONFIG.
+ */
+struct upt_compose_runner {
+	/* Runs argv (its [0] is a path) to its end, and tells the end of what it said in out.
+	 * UPT_E_INSTALL: it could not be run, took too long, or ended with another code than 0. */
+	enum upt_code (*run)(void *ctx, const char *const *argv, char *out, size_t size,
+		struct upt_err *err);
+	void *ctx;
+};
+struct upt_compose_installer_config {
+	struct upt_container_installer_config container;
+	const char *socket_path;  /* the engine's, for compose; required */
+	const char *program;      /* [/usr/bin/docker-compose] */
+	unsigned timeout_s;       /* [300] of one run of it */
+	const struct upt_compose_runner *runner; /* borrowed; NULL: a subprocess */
+};
+/* UPT_E_CONFIG as above; UPT_E_UNSUPPORTED in a build without it. */
+UPT_NODISCARD enum upt_code upt_compose_installer_new(
+	const struct upt_compose_installer_config *config, const struct upt_log *log,
+	struct upt_installer **out, struct upt_err *err);
+
 #endif

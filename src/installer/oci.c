@@ -331,6 +331,42 @@ upt_oci_list(
 }
 
 enum upt_code
+upt_oci_list_project(const struct upt_oci *oci, const char *project, struct upt_oci_member *out,
+	size_t max, size_t *n, struct upt_err *err)
+{
+	upt_cleanup(upt_oci_json_free) cJSON *json = NULL;
+	char filter[UPT_OCI_NAME_MAX + 64];
+	const cJSON *item;
+
+	*n = 0;
+	snprintf(
+		filter, sizeof(filter), "{\"label\":[\"com.docker.compose.project=%s\"]}", project);
+	UPT_TRY(get_json(oci, "/containers/json?all=true&filters=", filter, "",
+		"list of containers", &json, err));
+	if (!cJSON_IsArray(json) && !cJSON_IsNull(json))
+		return upt_fail(err, UPT_E_SERVER, "the engine's list of containers is no array");
+	cJSON_ArrayForEach(item, json)
+	{
+		const cJSON *labels = cJSON_GetObjectItemCaseSensitive(item, "Labels");
+		const cJSON *names = cJSON_GetObjectItemCaseSensitive(item, "Names");
+		const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, 0));
+		const char *oneoff = upt_oci_text(labels, "com.docker.compose.oneoff");
+
+		if (oneoff != NULL && strcasecmp(oneoff, "true") == 0)
+			continue;
+		if (*n == max || name == NULL || name[0] != '/' ||
+			!copy_text(name + 1, out[*n].name, sizeof(out->name)) ||
+			!copy_text(upt_oci_text(labels, "com.docker.compose.service"),
+				out[*n].service, sizeof(out->service)))
+			return upt_fail(err, UPT_E_SERVER,
+				"project %s has more than %zu containers, or one without a name",
+				project, max);
+		++*n;
+	}
+	return UPT_OK;
+}
+
+enum upt_code
 upt_oci_start(const struct upt_oci *oci, const char *name, struct upt_err *err)
 {
 	return call_on(oci, "POST", "/containers/", name, "/start", err);

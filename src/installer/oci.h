@@ -157,6 +157,16 @@ void upt_oci_container_name(const char *app, const struct upt_oci_version *versi
  */
 UPT_NODISCARD enum upt_code upt_oci_list(
 	const struct upt_oci *oci, const char *app, struct upt_oci_list *out, struct upt_err *err);
+/* A container of a compose project, by what the engine's list says. */
+struct upt_oci_member {
+	char name[UPT_OCI_NAME_MAX + 1];
+	char service[UPT_OCI_NAME_MAX + 1];
+};
+/* All containers of a compose project that are not a one-off of a person. UPT_E_SERVER: more than
+ * max, or one without a name or service. */
+UPT_NODISCARD enum upt_code upt_oci_list_project(const struct upt_oci *oci, const char *project,
+	struct upt_oci_member *out, size_t max, size_t *n, struct upt_err *err);
+
 /* Makes the container, and before it the volumes that are not there yet. UPT_E_INSTALL: a volume of
  * that name is not the application's. */
 UPT_NODISCARD enum upt_code

@@ -168,17 +168,19 @@ static enum upt_code
 parse_installer(struct upt_config *c, const char *section, const char *arg, struct upt_ecu_config *ecu,
 	struct upt_err *err)
 {
-	static const char *const kinds[] = {"file", "ostree", "container"};
+	static const char *const kinds[] = {"file", "ostree", "container", "compose"};
 	size_t kind;
 
 	UPT_TRY(text(c, section, arg, "key", NULL, &ecu->key_path, err));
 	UPT_TRY(text(c, section, arg, "factory_image", "factory", &ecu->factory_image, err));
-	UPT_TRY(upt_config_parse_choice(c, section, arg, "installer", kinds, 3, NULL, &kind, err));
+	UPT_TRY(upt_config_parse_choice(c, section, arg, "installer", kinds, 4, NULL, &kind, err));
 	ecu->kind = (enum upt_installer_kind)(kind + 1);
 	if (ecu->kind == UPT_INSTALLER_FILE)
 		return parse_file_installer(c, section, arg, ecu, err);
 	if (ecu->kind == UPT_INSTALLER_OSTREE)
 		return parse_ostree_installer(c, section, arg, ecu, err);
+	if (ecu->kind == UPT_INSTALLER_COMPOSE)
+		return upt_config_compose(&c->ini, section, arg, &ecu->container, err);
 	return upt_config_container(&c->ini, section, arg, &ecu->container, err);
 }
 

@@ -54,6 +54,7 @@ enum upt_installer_kind {
 	UPT_INSTALLER_FILE,
 	UPT_INSTALLER_OSTREE,
 	UPT_INSTALLER_CONTAINER,
+	UPT_INSTALLER_COMPOSE,
 };
 
 /* An application in a container: installer/installer.h says what each is. */
@@ -69,6 +70,8 @@ struct upt_container_config {
 	uint64_t max_memory_bytes, max_cpu_millis, max_pids;
 	size_t n_env;
 	const char **env;
+	const char *compose_program; /* compose only; NULL: the default */
+	uint64_t compose_timeout_s;
 };
 
 /* One ECU of the vehicle; the Primary is always the first. */
@@ -117,8 +120,10 @@ struct upt_config {
 UPT_NODISCARD enum upt_code upt_config_load(const char *dir, struct upt_config *config,
 	struct upt_err *err);
 
-/* config_container.c: the keys of an ECU whose installer is "container". */
+/* config_container.c: the keys of an ECU whose installer is "container", or "compose". */
 UPT_NODISCARD enum upt_code upt_config_container(struct upt_ini *ini, const char *section,
+	const char *arg, struct upt_container_config *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_config_compose(struct upt_ini *ini, const char *section,
 	const char *arg, struct upt_container_config *out, struct upt_err *err);
 void upt_config_clear(struct upt_config *config);
 

@@ -68,26 +68,44 @@ parse_limits(struct upt_ini *ini, const char *section, const char *arg,
 	return upt_ini_u64(ini, section, arg, "max_pids", 0, 0, 1 << 22, &out->max_pids, err);
 }
 
-enum upt_code
-upt_config_container(struct upt_ini *ini, const char *section, const char *arg,
+/* What both kinds know. A key that the other one alone knows is unknown, and refused as such. */
+static enum upt_code
+parse_common(struct upt_ini *ini, const char *section, const char *arg,
 	struct upt_container_config *out, struct upt_err *err)
 {
 	UPT_TRY(upt_ini_string(ini, section, arg, "name", NULL, &out->app_name, err));
 	UPT_TRY(parse_engine(ini, section, arg, &out->engine, err));
 	out->socket_path = upt_ini_optional(ini, section, arg, "socket");
 	out->network = upt_ini_optional(ini, section, arg, "network");
-	out->health_url = upt_ini_optional(ini, section, arg, "health_url");
-	out->endpoint_path = upt_ini_optional(ini, section, arg, "endpoint");
-	out->mirrors = upt_ini_optional(ini, section, arg, "mirrors");
 	out->auth_path = upt_ini_optional(ini, section, arg, "registry_auth");
-	UPT_TRY(upt_ini_u64(ini, section, arg, "port_a", 0, 0, 65535, &out->port_a, err));
-	UPT_TRY(upt_ini_u64(ini, section, arg, "port_b", 0, 0, 65535, &out->port_b, err));
 	UPT_TRY(upt_ini_u64(
 		ini, section, arg, "health_timeout_s", 0, 0, 3600, &out->health_timeout_s, err));
 	UPT_TRY(upt_ini_u64(
 		ini, section, arg, "pull_stall_s", 120, 10, 3600, &out->pull_stall_s, err));
 	UPT_TRY(parse_limits(ini, section, arg, out, err));
-	UPT_TRY(parse_env(ini, section, arg, out, err));
 	return upt_ini_bool(
 		ini, section, arg, "registry_tls_verify", true, &out->registry_tls_verify, err);
+}
+
+enum upt_code
+upt_config_container(struct upt_ini *ini, const char *section, const char *arg,
+	struct upt_container_config *out, struct upt_err *err)
+{
+	UPT_TRY(parse_common(ini, section, arg, out, err));
+	out->health_url = upt_ini_optional(ini, section, arg, "health_url");
+	out->endpoint_path = upt_ini_optional(ini, section, arg, "endpoint");
+	out->mirrors = upt_ini_optional(ini, section, arg, "mirrors");
+	UPT_TRY(upt_ini_u64(ini, section, arg, "port_a", 0, 0, 65535, &out->port_a, err));
+	UPT_TRY(upt_ini_u64(ini, section, arg, "port_b", 0, 0, 65535, &out->port_b, err));
+	return parse_env(ini, section, arg, out, err);
+}
+
+enum upt_code
+upt_config_compose(struct upt_ini *ini, const char *section, const char *arg,
+	struct upt_container_config *out, struct upt_err *err)
+{
+	UPT_TRY(parse_common(ini, section, arg, out, err));
+	out->compose_program = upt_ini_optional(ini, section, arg, "compose_program");
+	return upt_ini_u64(ini, section, arg, "compose_timeout_s", 300, 10, 3600,
+		&out->compose_timeout_s, err);
 }

@@ -69,16 +69,12 @@ new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state,
 	struct upt_installer **out, struct upt_err *err)
 {
 	const struct upt_container_config *c = &ecu->config->container;
-
-	UPT_TRY(upt_engine_new(c->engine, c->socket_path, p->options.cancel, &ecu->engine, err));
-	return upt_container_installer_new(
-		&(struct upt_container_installer_config){
-			.http = upt_engine_ops(ecu->engine),
-			.engine = c->engine,
-			.env = c->env,
-			.n_env = c->n_env,
+	struct upt_compose_installer_config config = {
+		.container = {.engine = c->engine,
 			.name = c->app_name,
 			.network = c->network,
+			.env = c->env,
+			.n_env = c->n_env,
 			.port_a = (uint16_t)c->port_a,
 			.port_b = (uint16_t)c->port_b,
 			.health_url = c->health_url,
@@ -95,9 +91,17 @@ new_container(struct upt_primary *p, struct upt_ecu *ecu, const char *state,
 			.allow_ports = c->allow_ports,
 			.max_memory_bytes = c->max_memory_bytes,
 			.max_cpu_millis = c->max_cpu_millis,
-			.max_pids = c->max_pids,
-		},
-		p->log, out, err);
+			.max_pids = c->max_pids},
+		.program = c->compose_program,
+		.timeout_s = (unsigned)c->compose_timeout_s,
+	};
+
+	UPT_TRY(upt_engine_new(c->engine, c->socket_path, p->options.cancel, &ecu->engine, err));
+	config.container.http = upt_engine_ops(ecu->engine);
+	config.socket_path = upt_engine_socket(ecu->engine);
+	if (ecu->config->kind == UPT_INSTALLER_COMPOSE)
+		return upt_compose_installer_new(&config, p->log, out, err);
+	return upt_container_installer_new(&config.container, p->log, out, err);
 }
 
 static enum upt_code
@@ -130,6 +134,7 @@ new_installer(
 				.key_path = p->config->tls.key_path},
 			p->log, out, err);
 	case UPT_INSTALLER_CONTAINER:
+	case UPT_INSTALLER_COMPOSE:
 		return new_container(p, ecu, state, out, err);
 	case UPT_INSTALLER_NONE:
 		break;

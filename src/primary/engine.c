@@ -14,6 +14,7 @@ struct upt_engine {
 	struct upt_engine_http ops;
 	struct upt_http *http;
 	struct upt_http *pull_http;
+	char *socket_path;
 };
 
 #define ENGINE_BASE "http://engine"
@@ -95,6 +96,9 @@ upt_engine_new(enum upt_engine_kind kind, const char *socket_path, const volatil
 	*out = NULL;
 	if (engine == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for an engine");
+	engine->socket_path = strdup(config.unix_socket);
+	if (engine->socket_path == NULL)
+		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for an engine");
 	UPT_TRY(upt_http_new(&config, &engine->http, err));
 	config.cancel = cancel;
 	UPT_TRY(upt_http_new(&config, &engine->pull_http, err));
@@ -112,6 +116,7 @@ upt_engine_free(struct upt_engine **engine)
 		return;
 	upt_http_free(&(*engine)->http);
 	upt_http_free(&(*engine)->pull_http);
+	free((*engine)->socket_path);
 	free(*engine);
 	*engine = NULL;
 }
@@ -120,4 +125,10 @@ const struct upt_engine_http *
 upt_engine_ops(const struct upt_engine *engine)
 {
 	return &engine->ops;
+}
+
+const char *
+upt_engine_socket(const struct upt_engine *engine)
+{
+	return engine->socket_path;
 }

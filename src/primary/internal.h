@@ -116,6 +116,7 @@ UPT_NODISCARD enum upt_code upt_engine_new(enum upt_engine_kind kind, const char
 	const volatile bool *cancel, struct upt_engine **out, struct upt_err *err);
 void upt_engine_free(struct upt_engine **engine);
 const struct upt_engine_http *upt_engine_ops(const struct upt_engine *engine);
+const char *upt_engine_socket(const struct upt_engine *engine);
 
 /* ---- feed.c: documents over HTTP, kept in the store; and the store's for Secondaries ---- */
 struct upt_feed upt_repository_feed(struct upt_repository *r);

@@ -78,8 +78,8 @@ decode(const char *text, const char *end, char *out, size_t size)
 	out[n] = '\0';
 }
 
-static unsigned
-version_of_reference(const struct fake_engine *fake, const char *reference)
+unsigned
+fake_version_of(const struct fake_engine *fake, const char *reference)
 {
 	for (unsigned v = 1; v < FAKE_VERSIONS; v++) {
 		char expected[512];
@@ -119,7 +119,7 @@ status_name(enum fake_status status)
 static void
 do_image(struct fake_engine *fake, const char *method, const char *name, struct reply *reply)
 {
-	unsigned v = version_of_reference(fake, name);
+	unsigned v = fake_version_of(fake, name);
 	bool by_id = strncmp(name, "sha256:", 7) == 0;
 	bool by_mirror = strncmp(name, FAKE_MIRROR, strlen(FAKE_MIRROR)) == 0;
 
@@ -154,21 +154,26 @@ do_list(struct fake_engine *fake, const char *query, struct reply *reply)
 	n += (size_t)snprintf(reply->text, sizeof(reply->text), "[");
 	for (size_t i = 0; i < FAKE_CONTAINERS; i++) {
 		const struct fake_container *c = &fake->containers[i];
-		snprintf(expected, sizeof(expected), "{\"label\":[\"uptane.app=%s\"]}", c->app);
+		if (c->service[0] != '\0')
+			snprintf(expected, sizeof(expected),
+				"{\"label\":[\"com.docker.compose.project=%s\"]}", c->project);
+		else
+			snprintf(expected, sizeof(expected), "{\"label\":[\"uptane.app=%s\"]}",
+				c->app);
 		if (!c->used || strcmp(filter, expected) != 0)
 			continue;
 		n += (size_t)snprintf(reply->text + n, sizeof(reply->text) - n,
 			"%s{\"Id\":\"cid%zu\",\"Names\":[\"/%s\"],\"State\":\"%s\",\"Image\":"
 			"\"" FAKE_REPOSITORY "@sha256:%s\",\"Labels\":{\"uptane.app\":\"%s\","
 			"\"uptane.digest\":\"%s\",\"uptane.port\":\"%s\",\"uptane.health\":\"%s\","
-			"\"uptane.spec\":\"%s\",\"uptane.alone\":\"%s\",\"uptane.timeout\":\"%s\"}"
-			"}",
+			"\"uptane.spec\":\"%s\",\"uptane.alone\":\"%s\",\"uptane.timeout\":\"%s\","
+			"\"com.docker.compose.service\":\"%s\"}}",
 			n > 1 ? "," : "", i, c->name,
 			fake->list_exited_as != NULL && c->status == FAKE_EXITED
 				? fake->list_exited_as
 				: status_name(c->status),
 			fake->digest[c->version], c->app, c->digest, c->port_label, c->health_label,
-			c->spec, c->alone_label, c->timeout_label);
+			c->spec, c->alone_label, c->timeout_label, c->service);
 	}
 	snprintf(reply->text + n, sizeof(reply->text) - n, "]");
 	reply->status = 200;
@@ -183,21 +188,30 @@ text_of(const cJSON *json, const char *name)
 	return text;
 }
 
+struct fake_container *
+fake_new_container(struct fake_engine *fake)
+{
+	struct fake_container *c = NULL;
+
+	for (size_t i = 0; i < FAKE_CONTAINERS && c == NULL; i++)
+		c = fake->containers[i].used ? NULL : &fake->containers[i];
+	assert_non_null(c);
+	memset(c, 0, sizeof(*c));
+	return c;
+}
+
 static void
 do_create(struct fake_engine *fake, const char *name, struct upt_span body, struct reply *reply)
 {
 	cJSON *json = cJSON_ParseWithLength((const char *)body.data, body.len);
 	const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "Labels");
 	const cJSON *pair;
-	struct fake_container *c = NULL;
+	struct fake_container *c;
 
 	assert_non_null(json);
 	snprintf(fake->last_create, sizeof(fake->last_create), "%.*s", (int)body.len,
 		(const char *)body.data);
-	for (size_t i = 0; i < FAKE_CONTAINERS && c == NULL; i++)
-		c = fake->containers[i].used ? NULL : &fake->containers[i];
-	assert_non_null(c);
-	memset(c, 0, sizeof(*c));
+	c = fake_new_container(fake);
 	decode(name, name + strlen(name), c->name, sizeof(c->name));
 	snprintf(c->spec, sizeof(c->spec), "%s", text_of(labels, "uptane.spec"));
 	snprintf(c->alone_label, sizeof(c->alone_label), "%s", text_of(labels, "uptane.alone"));
@@ -207,7 +221,7 @@ do_create(struct fake_engine *fake, const char *name, struct upt_span body, stru
 	snprintf(c->digest, sizeof(c->digest), "%s", text_of(labels, "uptane.digest"));
 	snprintf(c->port_label, sizeof(c->port_label), "%s", text_of(labels, "uptane.port"));
 	snprintf(c->health_label, sizeof(c->health_label), "%s", text_of(labels, "uptane.health"));
-	c->version = version_of_reference(fake, text_of(json, "Image"));
+	c->version = fake_version_of(fake, text_of(json, "Image"));
 	cJSON_ArrayForEach(pair, cJSON_GetObjectItemCaseSensitive(json, "Env"))
 	{
 		if (strncmp(cJSON_GetStringValue(pair), "PORT=", 5) == 0)
@@ -219,6 +233,20 @@ do_create(struct fake_engine *fake, const char *name, struct upt_span body, stru
 		answer(reply, 201, "{\"Id\":\"x\"}");
 	c->used = reply->status == 201;
 	cJSON_Delete(json);
+}
+
+void
+fake_start(struct fake_engine *fake, struct fake_container *c)
+{
+	c->n_restarts = 0;
+	c->status = fake->dies[c->version] ? FAKE_EXITED : FAKE_RUNNING;
+	for (size_t i = 0; i < FAKE_CONTAINERS; i++) {
+		const struct fake_container *other = &fake->containers[i];
+		/* the port is taken: it ends at once, as a server does */
+		if (other != c && other->used && other->status == FAKE_RUNNING && c->port != 0 &&
+			other->port == c->port)
+			c->status = FAKE_EXITED;
+	}
 }
 
 static void
@@ -233,15 +261,7 @@ do_start(struct fake_engine *fake, struct fake_container *c, struct reply *reply
 		answer(reply, 500, "{\"message\":\"no such entrypoint\"}");
 		return;
 	}
-	c->n_restarts = 0;
-	c->status = fake->dies[c->version] ? FAKE_EXITED : FAKE_RUNNING;
-	for (size_t i = 0; i < FAKE_CONTAINERS; i++) {
-		const struct fake_container *other = &fake->containers[i];
-		/* the port is taken: it ends at once, as a server does */
-		if (other != c && other->used && other->status == FAKE_RUNNING && c->port != 0 &&
-			other->port == c->port)
-			c->status = FAKE_EXITED;
-	}
+	fake_start(fake, c);
 }
 
 static void
@@ -381,9 +401,8 @@ dispatch(struct fake_engine *fake, const char *method, const char *path, struct 
 	}
 }
 
-/* Counts a call; true when the power is gone before it has its effect. */
-static bool
-power_fails_before(struct fake_engine *fake)
+bool
+fake_power_fails_before(struct fake_engine *fake)
 {
 	fake->n_calls++;
 	if (fake->crash_at != 0 && fake->n_calls == fake->crash_at && !fake->crash_after)
@@ -391,8 +410,8 @@ power_fails_before(struct fake_engine *fake)
 	return fake->crashed;
 }
 
-static bool
-power_fails_after(struct fake_engine *fake)
+bool
+fake_power_fails_after(struct fake_engine *fake)
 {
 	if (fake->crash_at != 0 && fake->n_calls == fake->crash_at)
 		fake->crashed = true;
@@ -409,10 +428,10 @@ request(void *ctx, const char *method, const char *path, const char *content_typ
 
 	*status = 0;
 	assert_int_equal(content_type == NULL, body.len == 0);
-	if (power_fails_before(fake))
+	if (fake_power_fails_before(fake))
 		return upt_fail(err, UPT_E_NETWORK, "no answer");
 	dispatch(fake, method, path, body, &reply);
-	if (power_fails_after(fake))
+	if (fake_power_fails_after(fake))
 		return upt_fail(err, UPT_E_NETWORK, "no answer");
 	*status = reply.status;
 	if (reply.text_len == 0)
@@ -440,7 +459,7 @@ stream(void *ctx, const struct upt_engine_stream *stream, long *status, struct u
 	unsigned v;
 
 	*status = 0;
-	if (power_fails_before(fake))
+	if (fake_power_fails_before(fake))
 		return upt_fail(err, UPT_E_NETWORK, "no answer");
 	*status = 200;
 	fake->n_pulls++;
@@ -450,7 +469,7 @@ stream(void *ctx, const struct upt_engine_stream *stream, long *status, struct u
 	snprintf(fake->last_header, sizeof(fake->last_header), "%s",
 		stream->header == NULL ? "" : stream->header);
 	fake->last_quiet_ms = stream->quiet_ms;
-	v = version_of_reference(fake, fake->last_pull);
+	v = fake_version_of(fake, fake->last_pull);
 	mirror = strncmp(fake->last_pull, FAKE_MIRROR, strlen(FAKE_MIRROR)) == 0;
 	if (mirror && fake->mirror_is_down)
 		v = 0;
@@ -466,7 +485,7 @@ stream(void *ctx, const struct upt_engine_stream *stream, long *status, struct u
 		fake->present[v] = true;
 		fake->from_mirror[v] = mirror;
 	}
-	if (power_fails_after(fake))
+	if (fake_power_fails_after(fake))
 		return upt_fail(err, UPT_E_NETWORK, "broken off");
 	assert_true(strlen(script) <= stream->max_reply_bytes);
 	/* in pieces that respect no line */

@@ -1,7 +1,7 @@
 /*
- * A Podman or Docker in memory: images, containers, volumes, ports that only one container can hold,
- * and a registry with a mirror. It can be told which versions are broken and after how many calls
- * the power goes.
+ * A Podman or Docker in memory: images, containers, volumes, ports that only one container can
+ * hold, and a registry with a mirror. It can be told which versions are broken and after how many
+ * calls the power goes.
  */
 #ifndef UPT_TESTS_INSTALLER_FAKE_ENGINE_H
 #define UPT_TESTS_INSTALLER_FAKE_ENGINE_H
@@ -26,6 +26,7 @@ struct fake_container {
 	bool used;
 	char name[128];
 	char app[64]; /* label */
+	char project[64], service[64]; /* labels of compose */
 	char digest[65], spec[17]; /* labels */
 	char port_label[8], health_label[512], timeout_label[8], alone_label[4];
 	unsigned version; /* what it really is */
@@ -69,6 +70,15 @@ struct fake_engine {
 	bool crash_after, crashed;
 };
 
+/* Counts a step; true when the power is gone before it has its effect, or after. */
+bool fake_power_fails_before(struct fake_engine *fake);
+bool fake_power_fails_after(struct fake_engine *fake);
+/* The version of a reference; 0 when there is none. */
+unsigned fake_version_of(const struct fake_engine *fake, const char *reference);
+/* A place for a container, empty. */
+struct fake_container *fake_new_container(struct fake_engine *fake);
+/* Starts it: as the engine does when it is asked to. */
+void fake_start(struct fake_engine *fake, struct fake_container *c);
 void fake_engine_init(struct fake_engine *fake);
 struct fake_container *fake_find(struct fake_engine *fake, const char *name);
 /* The one running container's version; 0 when none, 99 when several run. */
