@@ -169,7 +169,8 @@ upt_oci_connect(struct upt_oci *oci, struct upt_err *err)
 	upt_cleanup(upt_oci_json_free) cJSON *json = NULL;
 	unsigned newest, oldest;
 
-	oci->prefix[0] = '\0';
+	if (oci->prefix[0] != '\0')
+		return UPT_OK;
 	UPT_TRY(get_json(oci, "/version", "", "", "version", &json, err));
 	if (!read_api_version(upt_oci_text(json, "ApiVersion"), &newest) ||
 		!read_api_version(upt_oci_text(json, "MinAPIVersion"), &oldest))
@@ -303,9 +304,22 @@ read_container(const cJSON *json, const char *app, struct upt_oci_container *out
 	return true;
 }
 
+/* The containers with a label; all of them, whether they run or not. */
+static enum upt_code
+get_list(struct upt_oci *oci, const char *filter, cJSON **out, struct upt_err *err)
+{
+	enum upt_code code = get_json(oci, "/containers/json?all=true&filters=", filter, "",
+		"list of containers", out, err);
+
+	if (code == UPT_OK && !cJSON_IsArray(*out) && !cJSON_IsNull(*out))
+		code = upt_fail(err, UPT_E_SERVER, "the engine's list of containers is no array");
+	if (code != UPT_OK)
+		oci->prefix[0] = '\0';
+	return code;
+}
+
 enum upt_code
-upt_oci_list(
-	const struct upt_oci *oci, const char *app, struct upt_oci_list *out, struct upt_err *err)
+upt_oci_list(struct upt_oci *oci, const char *app, struct upt_oci_list *out, struct upt_err *err)
 {
 	upt_cleanup(upt_oci_json_free) cJSON *json = NULL;
 	char filter[UPT_OCI_NAME_MAX + 64];
@@ -313,10 +327,7 @@ upt_oci_list(
 
 	*out = (struct upt_oci_list){0};
 	snprintf(filter, sizeof(filter), "{\"label\":[\"uptane.app=%s\"]}", app);
-	UPT_TRY(get_json(oci, "/containers/json?all=true&filters=", filter, "",
-		"list of containers", &json, err));
-	if (!cJSON_IsArray(json) && !cJSON_IsNull(json))
-		return upt_fail(err, UPT_E_SERVER, "the engine's list of containers is no array");
+	UPT_TRY(get_list(oci, filter, &json, err));
 	cJSON_ArrayForEach(item, json)
 	{
 		struct upt_oci_container found;
@@ -331,7 +342,7 @@ upt_oci_list(
 }
 
 enum upt_code
-upt_oci_list_project(const struct upt_oci *oci, const char *project, struct upt_oci_member *out,
+upt_oci_list_project(struct upt_oci *oci, const char *project, struct upt_oci_member *out,
 	size_t max, size_t *n, struct upt_err *err)
 {
 	upt_cleanup(upt_oci_json_free) cJSON *json = NULL;
@@ -341,10 +352,7 @@ upt_oci_list_project(const struct upt_oci *oci, const char *project, struct upt_
 	*n = 0;
 	snprintf(
 		filter, sizeof(filter), "{\"label\":[\"com.docker.compose.project=%s\"]}", project);
-	UPT_TRY(get_json(oci, "/containers/json?all=true&filters=", filter, "",
-		"list of containers", &json, err));
-	if (!cJSON_IsArray(json) && !cJSON_IsNull(json))
-		return upt_fail(err, UPT_E_SERVER, "the engine's list of containers is no array");
+	UPT_TRY(get_list(oci, filter, &json, err));
 	cJSON_ArrayForEach(item, json)
 	{
 		const cJSON *labels = cJSON_GetObjectItemCaseSensitive(item, "Labels");

@@ -26,7 +26,7 @@ struct upt_oci {
 	const struct upt_engine_http *http;
 	enum upt_engine_kind kind; /* what must answer */
 	bool is_podman;
-	char prefix[16]; /* "/v1.41" */
+	char prefix[16]; /* "/v1.41"; "" before the first answer */
 };
 
 /* What runs: the image's digest, and the digest of the signed description of how to run it. */
@@ -120,9 +120,10 @@ struct upt_oci_spec {
 bool upt_oci_version_equal(const struct upt_oci_version *a, const struct upt_oci_version *b);
 
 /*
- * Asks who answers, and in which version of the API. To be called before anything else, and again
- * whenever the engine may have been replaced. UPT_E_CONFIG: another engine than oci->kind;
- * UPT_E_UNSUPPORTED: an API older than 1.40.
+ * Asks who answers, and in which version of the API, unless that is known: it takes Podman a
+ * second. To be called before anything else; upt_oci_list() and upt_oci_list_project() forget the
+ * answer when they fail, as the engine may have been replaced. UPT_E_CONFIG: another engine than
+ * oci->kind; UPT_E_UNSUPPORTED: an API older than 1.40.
  */
 UPT_NODISCARD enum upt_code upt_oci_connect(struct upt_oci *oci, struct upt_err *err);
 
@@ -155,8 +156,8 @@ void upt_oci_container_name(const char *app, const struct upt_oci_version *versi
  * as upt_oci_container_name() says. An image can bring labels of its own, but no name: whoever
  * labels an image like ours cannot make us stop or remove a container of someone else.
  */
-UPT_NODISCARD enum upt_code upt_oci_list(
-	const struct upt_oci *oci, const char *app, struct upt_oci_list *out, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_oci_list(struct upt_oci *oci, const char *app, struct upt_oci_list *out, struct upt_err *err);
 /* A container of a compose project, by what the engine's list says. */
 struct upt_oci_member {
 	char name[UPT_OCI_NAME_MAX + 1];
@@ -164,7 +165,7 @@ struct upt_oci_member {
 };
 /* All containers of a compose project that are not a one-off of a person. UPT_E_SERVER: more than
  * max, or one without a name or service. */
-UPT_NODISCARD enum upt_code upt_oci_list_project(const struct upt_oci *oci, const char *project,
+UPT_NODISCARD enum upt_code upt_oci_list_project(struct upt_oci *oci, const char *project,
 	struct upt_oci_member *out, size_t max, size_t *n, struct upt_err *err);
 
 /* Makes the container, and before it the volumes that are not there yet. UPT_E_INSTALL: a volume of

@@ -110,6 +110,7 @@ fuzz_engine(struct upt_span text)
 	for (const char *c = words; *c != '\0'; c++) {
 		FUZZ_ASSERT(*c >= ' ' && *c <= '~');
 	}
+	oci.prefix[0] = '\0';
 	if (upt_oci_connect(&oci, NULL) == UPT_OK)
 		FUZZ_ASSERT(strncmp(oci.prefix, "/v1.", 4) == 0 && strlen(oci.prefix) <= 7);
 }

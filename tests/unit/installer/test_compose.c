@@ -404,6 +404,7 @@ a_health_check_of_the_file_must_pass(void **state)
 
 	for (unsigned docker = 0; docker < 2; docker++) {
 		w->fake.is_docker = docker == 1;
+		renew(w);
 		CHECK_OK(update(w, one));
 		w->fake.engine_check_passes = false;
 		began = w->fake.now_ms;

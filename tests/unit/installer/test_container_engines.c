@@ -63,6 +63,26 @@ an_engine_that_is_too_old_or_talks_nonsense_is_refused(void **state)
 }
 
 static void
+who_answers_is_asked_once_and_again_after_a_failure(void **state)
+{
+	struct world *w = *state;
+	unsigned n_calls;
+
+	CHECK_OK(update(w, 1));
+	w->fake.n_calls = 0;
+	CHECK_OK(resume(w));
+	n_calls = w->fake.n_calls;
+	CHECK_OK(resume(w));
+	assert_int_equal(w->fake.n_calls, 2 * n_calls);
+	/* another engine in its place, and a list that cannot be had: the next one is asked who it is */
+	w->fake.garbage = "x";
+	CHECK_CODE(resume(w), UPT_E_SERVER);
+	w->fake.n_calls = 0;
+	CHECK_OK(resume(w));
+	assert_int_equal(w->fake.n_calls, n_calls + 1);
+}
+
+static void
 an_unchecked_registry_is_for_podman_alone(void **state)
 {
 	struct world *w = *state;
@@ -72,6 +92,7 @@ an_unchecked_registry_is_for_podman_alone(void **state)
 	CHECK_OK(prepare_with(w, 1, ""));
 	assert_non_null(strstr(w->fake.last_pull_path, "/libpod/images/pull?tlsVerify=false&"));
 	w->fake.is_docker = true;
+	renew(w);
 	CHECK_CODE(prepare_with(w, 2, ""), UPT_E_CONFIG);
 	assert_int_equal(w->fake.n_pulls, 1);
 }
@@ -267,6 +288,7 @@ main(void)
 		CASE(docker_runs_an_update_and_back),
 		CASE(another_engine_than_the_configured_one_is_refused),
 		CASE(an_engine_that_is_too_old_or_talks_nonsense_is_refused),
+		CASE(who_answers_is_asked_once_and_again_after_a_failure),
 		CASE(an_unchecked_registry_is_for_podman_alone),
 		CASE(mirrors_are_asked_first_and_for_the_same_digest),
 		CASE(a_mirror_that_is_no_registry_is_refused),
