@@ -83,6 +83,20 @@ no_ini() {
 	wrong "50-test.conf" < <(printf '[uptane]\nvehicle_id = \xff\xfe\n')
 }
 
+# wrong_application TEXT LINE...: a container installer with these lines is refused with TEXT.
+wrong_application() {
+	local text=$1
+	shift
+	wrong "$text" < <(printf '[secondary radio]\ninstaller = container\nname = app\n'
+		printf '%s\n' "$@")
+}
+
+wrong_application_settings() {
+	wrong_application "none of auto, podman, docker" "engine = lxc"
+	wrong_application "pull_stall_s" "pull_stall_s = 9"
+	wrong_application "not KEY=VALUE" "env = A=b" "env = SECRET"
+}
+
 wrong_numbers() {
 	local value
 	for value in 0 -1 1.5 1x '' 99999999999999999999999 2592001 0x10; do
@@ -215,7 +229,7 @@ works_after_all() {
 NO_FIRST_CYCLE=1 make_world 20000
 APP=0
 for name in help_and_version uptaned_usage uptanectl_usage missing_folder_and_file unknown_keys_and_sections no_ini \
-	wrong_numbers wrong_values wrong_urls one_serial_twice required_is_missing tls_files bad_pinned_roots \
+	wrong_application_settings wrong_numbers wrong_values wrong_urls one_serial_twice required_is_missing tls_files bad_pinned_roots \
 	bad_ecu_keys lost_ecu_key rollback_faults works_after_all; do
 	run_case "$name"
 done
