@@ -1,6 +1,6 @@
 /*
- * A compose file: whatever its bytes, what is accepted pins every image and asks for nothing that the
- * device does not permit.
+ * A compose file: whatever its bytes, what is accepted pins every image and asks for nothing that
+ * the device does not permit.
  */
 #include "fuzz.h"
 
@@ -8,9 +8,8 @@
 
 #include "installer/compose_file.h"
 
-static const struct upt_container_limits permitted = {.binds = "/srv/data /etc/certs:ro",
-	.devices = "/dev/ttyS0",
-	.ports = "8080"};
+static const struct upt_container_limits permitted = {
+	.binds = "/srv/data /etc/certs:ro", .devices = "/dev/ttyS0", .ports = "8080"};
 
 static void
 check_service(const struct upt_compose_service *service)

@@ -329,6 +329,21 @@ install_needs_all_images_prepared(void **state)
 }
 
 static void
+a_preparation_that_broke_off_keeps_what_it_pulled(void **state)
+{
+	struct world *w = *state;
+	const char *text = file_of(w, 2, 3, false);
+
+	CHECK_OK(update(w, file_of(w, 1, 0, false)));
+	w->fake.in_registry[3] = false;
+	CHECK_CODE(run_op(w, text, false), UPT_E_SERVER);
+	w->fake.in_registry[3] = true;
+	w->fake.n_pulls = 0;
+	CHECK_OK(run_op(w, text, false));
+	assert_int_equal(w->fake.n_pulls, 1);
+}
+
+static void
 images_that_no_kept_file_names_are_removed(void **state)
 {
 	struct world *w = *state;
@@ -649,6 +664,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(an_update_pulls_all_before_compose_runs_and_keeps_the_old_file),
 		CASE(install_needs_all_images_prepared),
+		CASE(a_preparation_that_broke_off_keeps_what_it_pulled),
 		CASE(images_that_no_kept_file_names_are_removed),
 		CASE(a_version_that_fails_gives_way_to_the_old_one),
 		CASE(a_first_version_that_fails_leaves_nothing),

@@ -74,7 +74,8 @@ who_answers_is_asked_once_and_again_after_a_failure(void **state)
 	n_calls = w->fake.n_calls;
 	CHECK_OK(resume(w));
 	assert_int_equal(w->fake.n_calls, 2 * n_calls);
-	/* another engine in its place, and a list that cannot be had: the next one is asked who it is */
+	/* another engine in its place, and a list that cannot be had: the next one is asked who it
+	 * is */
 	w->fake.garbage = "x";
 	CHECK_CODE(resume(w), UPT_E_SERVER);
 	w->fake.n_calls = 0;
