@@ -60,7 +60,7 @@ fuzz_entry(struct upt_span text)
 }
 
 static void
-fuzz_path(struct upt_span text)
+try_path(struct upt_span text)
 {
 	char name[UPT_BOOT_NAME_MAX + 1];
 
@@ -85,6 +85,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (data[0] == 'e')
 		fuzz_entry(rest);
 	else if (data[0] == 'p')
-		fuzz_path(rest);
+		try_path(rest);
 	return 0;
 }

@@ -54,10 +54,11 @@ check_ecu(const struct upt_config *config, size_t i)
 	FUZZ_ASSERT(ecu->is_ip == (ecu->kind == UPT_INSTALLER_NONE));
 	FUZZ_ASSERT(!ecu->is_ip || (i > 0 && ecu->address[0] != '\0'));
 	FUZZ_ASSERT(ecu->is_ip || (ecu->key_path[0] != '\0' && ecu->factory_image != NULL));
-	FUZZ_ASSERT(ecu->port <= 65535 && ecu->port_a <= 65535 && ecu->port_b <= 65535);
+	FUZZ_ASSERT(ecu->port <= 65535);
+	FUZZ_ASSERT(ecu->container.port_a <= 65535 && ecu->container.port_b <= 65535);
 	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_FILE || ecu->path[0] != '\0');
 	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_OSTREE || ecu->os[0] != '\0');
-	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_CONTAINER || ecu->app_name[0] != '\0');
+	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_CONTAINER || ecu->container.app_name[0] != '\0');
 }
 
 static void

@@ -224,13 +224,18 @@ take_line(void *ctx, struct upt_span chunk, struct upt_err *err)
 static void
 stream(struct upt_http *http)
 {
+	size_t taken = 0;
+	const struct upt_http_stream request = {.method = "POST",
+		.url = "http://host/a?s3cret",
+		.body = upt_span_str(""),
+		.max_reply_bytes = MAX_BODY_BYTES,
+		.sink = take_line,
+		.ctx = &taken};
 	struct upt_err err = {0};
 	enum upt_code code;
-	size_t taken = 0;
 	long status = -1;
 
-	code = upt_http_stream(http, "POST", "http://host/a?s3cret", NULL, upt_span_str(""),
-		MAX_BODY_BYTES, take_line, &taken, &status, &err);
+	code = upt_http_stream(http, &request, &status, &err);
 	FUZZ_ASSERT(status == 0 || (status >= 200 && status <= 999));
 	if (code != UPT_OK)
 		check_failure(code, &err);

@@ -29,8 +29,9 @@ assert_known(struct upt_span text, bool want)
 	assert_int_equal(upt_container_state_load(path, &state, &known, NULL), UPT_OK);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(known, want);
-	assert_string_equal(state.current, want ? A : "");
-	assert_string_equal(state.previous, "");
+	assert_string_equal(state.current.digest, want ? A : "");
+	assert_string_equal(state.previous.digest, "");
+	assert_string_equal(state.refused.digest, "");
 }
 
 static void
@@ -41,6 +42,8 @@ a_record_is_what_we_wrote(void **state)
 	assert_known(upt_span_str(""), false);
 	assert_known(upt_span_str("current " A "\nprev"), false);
 	assert_known(upt_span_str(RECORD "x"), false);
+	/* We write that line only for a version. */
+	assert_known(upt_span_str(RECORD "refused -\n"), false);
 	assert_known(upt_span_str("current -\nprevious " A "\n"), false);
 }
 
