@@ -64,7 +64,7 @@ upt_container_state_load(
 	if (!take_line(&text, "current", &state.current) ||
 		!take_line(&text, "previous", &state.previous) ||
 		(text[0] != '\0' && (!take_line(&text, "refused", &state.refused) ||
-					     state.refused.digest[0] == '\0')) ||
+					    state.refused.digest[0] == '\0')) ||
 		(buf.data != NULL && text != (const char *)buf.data + buf.len) ||
 		state.current.digest[0] == '\0')
 		return UPT_OK;
