@@ -273,7 +273,7 @@ refuses "name that is no UTF-8" 26 "UTF-8" R target add fw.bin --name $'a\xff'
 refuses "bad format" 2 "not one of" R target add fw.bin --format ZIP
 refuses "bad counter" 2 "release-counter" R target add fw.bin --release-counter 1.5
 refuses "custom that is no object" 2 "no JSON object" R target add fw.bin --custom '{"a":1}]'
-refuses "custom with a float" 26 "no integer" R target add fw.bin --custom '{"a":1.5}'
+refuses "custom with a float" 26 "number with a fraction" R target add fw.bin --custom '{"a":1.5}'
 refuses "custom with a key twice" 26 "" R target add fw.bin --custom '{"a":1,"a":2}'
 refuses "custom file missing" 4 "No such file" R target add fw.bin --custom none.json
 refuses "unknown role" 2 "no role supplier" R target add fw.bin --role supplier
