@@ -58,6 +58,13 @@ struct upt_trust_policy {
 	const void *rules_ctx;
 };
 
+/*
+ * What every Uptane client asks of a repository in profile standard or ota, with the default limits
+ * and no rules: the Director's are the caller's to add. One place, so that a Primary and its
+ * Secondaries never differ in what they take.
+ */
+struct upt_trust_policy upt_trust_policy_uptane(enum upt_repo repo, bool ota);
+
 struct upt_trusted_set;
 
 UPT_NODISCARD enum upt_code upt_trusted_set_new(

@@ -9,19 +9,15 @@ static struct upt_trust_policy
 trust_policy(struct upt_repository *r)
 {
 	struct upt_primary *p = r->primary;
-	bool ota = p->config->profile == UPT_PROFILE_OTA;
 	bool director = r->config->is_director;
+	struct upt_trust_policy policy =
+		upt_trust_policy_uptane(director ? UPT_REPO_DIRECTOR : UPT_REPO_IMAGE,
+			p->config->profile == UPT_PROFILE_OTA);
 
-	return (struct upt_trust_policy){
-		.repo = director ? UPT_REPO_DIRECTOR : UPT_REPO_IMAGE,
-		.limits = r->config->limits,
-		.allow_targets_only = ota && director,
-		.allow_canonical_hashes = ota,
-		.require_snapshot_hash = true,
-		.delegations_in_folder = ota,
-		.check_rules = director ? upt_director_check_rules : NULL,
-		.rules_ctx = director ? &p->vehicle : NULL,
-	};
+	policy.limits = r->config->limits;
+	policy.check_rules = director ? upt_director_check_rules : NULL;
+	policy.rules_ctx = director ? &p->vehicle : NULL;
+	return policy;
 }
 
 static bool

@@ -116,16 +116,11 @@ feed_of(struct repo_feed *f)
 struct upt_trust_policy
 upt_agent_policy(const struct upt_agent *agent, enum upt_repo repo, const void *vehicle)
 {
-	bool ota = agent->config.profile_ota;
+	struct upt_trust_policy policy = upt_trust_policy_uptane(repo, agent->config.profile_ota);
 
-	return (struct upt_trust_policy){.repo = repo,
-		.limits = repo == UPT_REPO_DIRECTOR ? UPT_LIMITS_DIRECTOR : UPT_LIMITS_IMAGE,
-		.allow_targets_only = ota && repo == UPT_REPO_DIRECTOR,
-		.allow_canonical_hashes = ota,
-		.require_snapshot_hash = !ota,
-		.delegations_in_folder = ota,
-		.check_rules = repo == UPT_REPO_DIRECTOR ? upt_director_check_rules : NULL,
-		.rules_ctx = repo == UPT_REPO_DIRECTOR ? vehicle : NULL};
+	policy.check_rules = repo == UPT_REPO_DIRECTOR ? upt_director_check_rules : NULL;
+	policy.rules_ctx = repo == UPT_REPO_DIRECTOR ? vehicle : NULL;
+	return policy;
 }
 
 static enum upt_code

@@ -17,20 +17,11 @@ sets_clear(struct sets *sets)
 static enum upt_code
 sets_new(const struct vector_vehicle *v, struct sets *out, struct upt_err *err)
 {
-	const struct upt_trust_policy director = {.repo = UPT_REPO_DIRECTOR,
-		.limits = UPT_LIMITS_DIRECTOR,
-		.allow_targets_only = true,
-		.allow_canonical_hashes = true,
-		.require_snapshot_hash = true,
-		.delegations_in_folder = true,
-		.check_rules = upt_director_check_rules,
-		.rules_ctx = &v->vehicle};
-	const struct upt_trust_policy image = {.repo = UPT_REPO_IMAGE,
-		.limits = UPT_LIMITS_IMAGE,
-		.allow_canonical_hashes = true,
-		.require_snapshot_hash = true,
-		.delegations_in_folder = true};
+	const struct upt_trust_policy image = upt_trust_policy_uptane(UPT_REPO_IMAGE, true);
+	struct upt_trust_policy director = upt_trust_policy_uptane(UPT_REPO_DIRECTOR, true);
 
+	director.check_rules = upt_director_check_rules;
+	director.rules_ctx = &v->vehicle;
 	UPT_TRY(upt_trusted_set_new(&director, &out->director, err));
 	return upt_trusted_set_new(&image, &out->image, err);
 }

@@ -22,20 +22,11 @@ sets_clear(struct sets *sets)
 static enum upt_code
 sets_new(const struct vehicle *v, struct sets *out, struct upt_err *err)
 {
-	const struct upt_trust_policy director = {.repo = UPT_REPO_DIRECTOR,
-		.limits = UPT_LIMITS_DIRECTOR,
-		.allow_targets_only = v->ota,
-		.allow_canonical_hashes = v->ota,
-		.require_snapshot_hash = true,
-		.delegations_in_folder = v->ota,
-		.check_rules = upt_director_check_rules,
-		.rules_ctx = &v->facts};
-	const struct upt_trust_policy image = {.repo = UPT_REPO_IMAGE,
-		.limits = UPT_LIMITS_IMAGE,
-		.allow_canonical_hashes = v->ota,
-		.require_snapshot_hash = true,
-		.delegations_in_folder = v->ota};
+	const struct upt_trust_policy image = upt_trust_policy_uptane(UPT_REPO_IMAGE, v->ota);
+	struct upt_trust_policy director = upt_trust_policy_uptane(UPT_REPO_DIRECTOR, v->ota);
 
+	director.check_rules = upt_director_check_rules;
+	director.rules_ctx = &v->facts;
 	UPT_TRY(upt_trusted_set_new(&director, &out->director, err));
 	return upt_trusted_set_new(&image, &out->image, err);
 }

@@ -251,16 +251,12 @@ run(struct cli *cli, int argc, char **argv, struct upt_err *err)
 {
 	upt_cleanup(verification_clear) struct verification v = {.cli = cli, .dirfd = -1};
 	struct verify_options o = {0};
-	struct upt_trust_policy policy = {
-		.repo = UPT_REPO_IMAGE, .limits = UPT_LIMITS_IMAGE, .require_snapshot_hash = true};
+	struct upt_trust_policy policy;
 	bool director, changed;
 
 	UPT_TRY(read_options(cli, argc, argv, &o, err));
 	UPT_TRY(open_public(&v, &o, &director, err));
-	if (director) {
-		policy.repo = UPT_REPO_DIRECTOR;
-		policy.limits = UPT_LIMITS_DIRECTOR;
-	}
+	policy = upt_trust_policy_uptane(director ? UPT_REPO_DIRECTOR : UPT_REPO_IMAGE, false);
 	v.feed = (struct upt_feed){.ctx = &v,
 		.fetch = fetch,
 		.load = load,

@@ -76,6 +76,35 @@ timestamp_must_list_a_hash_where_the_policy_asks(void **state)
 	assert_false(upt_trusted_set_confirm_snapshot(w->set, NOW));
 }
 
+/* What differs between the profiles, and that 8.2 does not. */
+static void
+profiles_differ_in_what_their_servers_do_and_not_in_hashes(void **state)
+{
+	struct world *w = *state;
+
+	for (int ota = 0; ota < 2; ota++) {
+		struct upt_trust_policy director =
+			upt_trust_policy_uptane(UPT_REPO_DIRECTOR, ota == 1);
+		cJSON *bare = timestamp_of(1, 1, some_snapshot);
+
+		assert_true(director.require_snapshot_hash);
+		assert_int_equal(director.repo, UPT_REPO_DIRECTOR);
+		assert_int_equal(director.allow_targets_only, ota);
+		assert_int_equal(
+			director.limits.targets_max_bytes, UPT_LIMITS_DIRECTOR.targets_max_bytes);
+		w->policy = upt_trust_policy_uptane(UPT_REPO_IMAGE, ota == 1);
+		assert_false(w->policy.allow_targets_only);
+		assert_int_equal(w->policy.allow_canonical_hashes, ota);
+		assert_int_equal(w->policy.delegations_in_folder, ota);
+		world_reset(w);
+		accepts(w, PIN, plain_root(w, 1), K(ROOT));
+		assert_code(upt_trusted_set_finish_root(w->set, NOW, NULL), UPT_OK);
+		drop_member(bare, "meta/snapshot.json/hashes");
+		refuses(w, TIMESTAMP, bare, K(TIME), UPT_E_MALFORMED);
+		accepts(w, TIMESTAMP, timestamp_of(1, 1, some_snapshot), K(TIME));
+	}
+}
+
 static void
 timestamp_refuses_shapes_that_are_none(void **state)
 {
@@ -695,6 +724,7 @@ main(void)
 		T(timestamp_refuses_to_be_expired),
 		T(expired_timestamp_leaves_no_trace_in_the_next_check),
 		T(timestamp_must_list_a_hash_where_the_policy_asks),
+		T(profiles_differ_in_what_their_servers_do_and_not_in_hashes),
 		T(timestamp_refuses_shapes_that_are_none),
 		T(snapshot_must_be_the_listed_one),
 		T(snapshot_length_and_every_hash_must_agree),

@@ -617,6 +617,24 @@ ota_dialect_updates(void **state)
 	world_stop(w);
 }
 
+/* A version alone says nothing about which snapshot the timestamp was made for (8.2): the dialect
+ * is no excuse, its servers list hashes. */
+static void
+ota_timestamp_must_list_a_hash_of_the_snapshot(void **state)
+{
+	struct world *w = *state;
+
+	world_use_ota(w);
+	w->image.hashless = true;
+	world_publish(w);
+	world_start(w);
+	assert_refused(w, UPT_E_MALFORMED, UPT_REPO_IMAGE, "");
+	w->image.hashless = false;
+	world_publish(w);
+	world_update(w);
+	world_stop(w);
+}
+
 /* The same Director is refused where the Standard rules: its root must name all roles. */
 static void
 standard_refuses_a_director_without_timestamp(void **state)
@@ -878,6 +896,7 @@ main(void)
 		CASE(installs_nothing_while_inhibited),
 		CASE(store_holds_only_what_is_assigned),
 		CASE(ota_dialect_updates),
+		CASE(ota_timestamp_must_list_a_hash_of_the_snapshot),
 		CASE(standard_refuses_a_director_without_timestamp),
 		CASE(delegated_role_vouches),
 		CASE(delegated_role_that_does_not_list_it_refuses),

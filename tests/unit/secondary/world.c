@@ -222,6 +222,10 @@ publish_repo(struct world *w, struct world_repo *r)
 		r->versions[UPT_ROLE_TIMESTAMP], r->expires[UPT_ROLE_TIMESTAMP]);
 	assert_ok(upt_author_timestamp_set(
 		stamp, r->versions[UPT_ROLE_SNAPSHOT], upt_buf_span(&snapshot), why));
+	if (r->hashless)
+		cJSON_DeleteItemFromObject(
+			cJSON_GetObjectItem(cJSON_GetObjectItem(stamp, "meta"), "snapshot.json"),
+			"hashes");
 	sign_as(r, UPT_ROLE_TIMESTAMP, stamp, &timestamp);
 	serve_document(r, "targets", r->versions[UPT_ROLE_TARGETS], upt_buf_span(&targets));
 	if (r->targets_only)

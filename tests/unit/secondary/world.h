@@ -48,6 +48,7 @@ struct world_file {
 struct world_repo {
 	enum upt_repo repo;
 	bool consistent, targets_only;
+	bool hashless; /* the timestamp lists no hash */
 	struct upt_private_key *keys[UPT_N_ROLES]; /* that sign; the root lists them */
 	uint64_t versions[UPT_N_ROLES];
 	int64_t expires[UPT_N_ROLES];
