@@ -42,14 +42,15 @@ struct upt_match {
 /*
  * Step 10: the Image repository's target must agree with the Director's in length, every hash and
  * mustMatch, be for this hardware, and not fall below the release counter of what is installed.
- * UPT_E_TARGET_MISMATCH, UPT_E_WRONG_HARDWARE, UPT_E_RELEASE_ROLLBACK.
+ * UPT_E_TARGET_MISMATCH, UPT_E_WRONG_HARDWARE, UPT_E_UNSUPPORTED when either says that the image is
+ * encrypted, UPT_E_RELEASE_ROLLBACK.
  */
 UPT_NODISCARD enum upt_code upt_imagerepo_match(const struct upt_target *director,
 	const struct upt_target *image, const struct upt_match *ecu, struct upt_err *err);
 
 /* Whether a second Image repository's entry, which matches the Director's too, may count beside the
  * first one's: no hash that differs, and the same custom object. UPT_E_TARGET_MISMATCH. */
-UPT_NODISCARD enum upt_code upt_imagerepo_same(
-	const struct upt_target *a, const struct upt_target *b, struct upt_err *err);
+UPT_NODISCARD enum upt_code
+upt_imagerepo_same(const struct upt_target *a, const struct upt_target *b, struct upt_err *err);
 
 #endif

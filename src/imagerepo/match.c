@@ -27,6 +27,22 @@ check_hashes(const struct upt_image *director, const struct upt_image *image, st
 	return UPT_OK;
 }
 
+/* 3.13: nothing is decrypted here, and what is encrypted is nothing to run. */
+static enum upt_code
+check_encryption(
+	const struct upt_target *director, const struct upt_target *image, struct upt_err *err)
+{
+	const char *by = image->encrypted_by;
+
+	if (by == NULL)
+		by = director->encrypted_by;
+	if (by == NULL)
+		return UPT_OK;
+	return upt_fail(err, UPT_E_UNSUPPORTED,
+		"image %s: is encrypted (custom.%s), this client decrypts none", image->image.name,
+		by);
+}
+
 /* 0.8: a section that both list alike, or neither lists. Compared in canonical form. */
 static enum upt_code
 check_must_match(
@@ -102,6 +118,7 @@ upt_imagerepo_match(const struct upt_target *director, const struct upt_target *
 	UPT_TRY(check_hashes(&director->image, &image->image, err));
 	UPT_TRY(check_must_match(director, image, err));
 	UPT_TRY(check_hardware(image, ecu, err));
+	UPT_TRY(check_encryption(director, image, err));
 	return check_release_counter(director, image, ecu->installed, err);
 }
 

@@ -131,6 +131,7 @@ struct upt_target {
 		const char *serial;
 		const char *hardware_id;
 	} * ecus;
+	const char *encrypted_by; /* the member of custom that says it is encrypted, or NULL */
 	struct upt_span
 		must_match; /* raw JSON object that both repositories must list alike, or empty */
 	struct upt_span custom; /* the whole custom object, raw, or empty */

@@ -200,6 +200,24 @@ parse_ecus(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target 
 	return UPT_OK;
 }
 
+/*
+ * What says that an image is encrypted: the Standard fixes no names (POUF-1 has the last two), so that
+ * every spelling at hand counts. Said of an image that is installed as it is, ciphertext would run.
+ */
+static const char *
+find_encryption(const struct upt_json_iter *it)
+{
+	static const char *const names[] = {"encrypted", "encryption", "encrypted_target",
+		"encrypted_symmetric_key", "encryptedTarget", "encryptedSymmetricKey"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (upt_json_key_is(it, names[i]))
+			return it->type != UPT_JSON_NULL && it->type != UPT_JSON_FALSE ? names[i]
+										       : NULL;
+	}
+	return NULL;
+}
+
 static enum upt_code
 custom_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_target *out,
 	struct upt_err *err)
@@ -244,8 +262,11 @@ parse_custom(struct upt_json_iter *it, struct upt_arena *arena, struct upt_targe
 		return UPT_OK; /* null: none */
 	out->custom = upt_json_value(it);
 	members = upt_json_iter(out->custom);
-	while (upt_json_next(&members))
+	while (upt_json_next(&members)) {
+		if (out->encrypted_by == NULL)
+			out->encrypted_by = find_encryption(&members);
 		UPT_TRY(custom_member(&members, arena, out, err));
+	}
 	return UPT_OK;
 }
 

@@ -91,7 +91,8 @@ static bool
 is_no(enum upt_code code)
 {
 	return code == UPT_E_UNKNOWN_TARGET || code == UPT_E_TARGET_MISMATCH ||
-	       code == UPT_E_WRONG_HARDWARE || code == UPT_E_RELEASE_ROLLBACK;
+	       code == UPT_E_WRONG_HARDWARE || code == UPT_E_RELEASE_ROLLBACK ||
+	       code == UPT_E_UNSUPPORTED;
 }
 
 /* The first Image repository that agrees is the one whose entry is acted upon; others must list
@@ -162,7 +163,7 @@ count_votes(struct upt_primary *p, const struct upt_mapping_config *m, const str
 			t->image_agrees = t->image_agrees || !r->config->is_director;
 			continue;
 		}
-		if (!upt_is_repository_failure(code) || (needs_all(m) && !is_no(code))) {
+		if (!is_no(code) && (needs_all(m) || !upt_is_repository_failure(code))) {
 			if (err != NULL)
 				*err = why;
 			return code;

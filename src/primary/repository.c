@@ -87,7 +87,7 @@ upt_is_repository_failure(enum upt_code code)
 static enum upt_code
 name_failure(const struct upt_repository *r, enum upt_code code, struct upt_err *err)
 {
-	if (is_basic(r) || !upt_is_repository_failure(code))
+	if (is_basic(r) || (code != UPT_E_UNSUPPORTED && !upt_is_repository_failure(code)))
 		return code;
 	if (err != NULL)
 		err->repo = r->id;

@@ -96,6 +96,23 @@ hash_that_only_the_director_lists_is_refused(void **state)
 }
 
 static void
+image_that_is_encrypted_is_refused_by_name(void **state)
+{
+	struct upt_err err = {0};
+	struct pair p = good_pair();
+
+	(void)state;
+	p.director.encrypted_by = "encryptedTarget";
+	assert_code(match(&p, false), UPT_E_UNSUPPORTED);
+	p = good_pair();
+	p.image.encrypted_by = "encryption";
+	assert_code(match(&p, true), UPT_E_UNSUPPORTED);
+	assert_code(upt_imagerepo_match(&p.director, &p.image, &p.ecu, &err), UPT_E_UNSUPPORTED);
+	assert_string_equal(err.message,
+		"image x: is encrypted (custom.encryption), this client decrypts none");
+}
+
+static void
 hash_that_nobody_here_can_verify_is_refused(void **state)
 {
 	struct pair p = good_pair();
@@ -210,6 +227,7 @@ main(void)
 		cmocka_unit_test(equal_targets_match),
 		cmocka_unit_test(name_length_and_every_hash_must_agree),
 		cmocka_unit_test(hash_that_only_the_director_lists_is_refused),
+		cmocka_unit_test(image_that_is_encrypted_is_refused_by_name),
 		cmocka_unit_test(hash_that_nobody_here_can_verify_is_refused),
 		cmocka_unit_test(must_match_is_compared_in_canonical_form),
 		cmocka_unit_test(hardware_must_be_listed),

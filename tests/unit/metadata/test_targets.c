@@ -171,6 +171,37 @@ custom_of_a_wrong_shape_is_refused_and_gives_nothing(void **state)
 }
 
 static void
+custom_that_says_an_image_is_encrypted_is_noted(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *custom, *by;
+	} cases[] = {
+		{"{\"encryptedTarget\":{\"length\":9}}", "encryptedTarget"},
+		{"{\"uri\":\"u\",\"encryptedSymmetricKey\":\"00\"}", "encryptedSymmetricKey"},
+		{"{\"encrypted_target\":{}}", "encrypted_target"},
+		{"{\"encrypted_symmetric_key\":0}", "encrypted_symmetric_key"},
+		{"{\"encrypted\":true,\"releaseCounter\":1}", "encrypted"},
+		{"{\"encryption\":\"aes\"}", "encryption"},
+		{"{\"encrypted\":false,\"encryption\":null,\"encryptions\":1}", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		upt_cleanup(upt_arena_clear) struct upt_arena arena = {0};
+		cJSON *payload = one_target();
+		struct upt_metadata *m;
+		struct upt_target t;
+
+		set_member(payload, "targets/x/custom", cJSON_Parse(cases[i].custom));
+		assert_code(parse(w, payload, &m), UPT_OK);
+		assert_code(upt_targets_get(&m->targets, 0, &arena, &t, NULL), UPT_OK);
+		assert_string_equal(t.encrypted_by != NULL ? t.encrypted_by : "none",
+			cases[i].by != NULL ? cases[i].by : "none");
+		upt_metadata_free(&m);
+	}
+}
+
+static void
 unknown_hash_is_noted(void **state)
 {
 	struct world *w = *state;
@@ -386,6 +417,7 @@ main(void)
 		T(names_are_bounded),
 		T(entry_is_read_whole),
 		T(custom_of_a_wrong_shape_is_refused_and_gives_nothing),
+		T(custom_that_says_an_image_is_encrypted_is_noted),
 		T(unknown_hash_is_noted),
 		T(escaped_hash_name_does_not_hide_the_hash),
 		T(target_is_found_in_any_order_and_spelling),

@@ -287,6 +287,26 @@ image_repositories_must_list_the_same_custom(void **state)
 	assert_installs(w, "app-1");
 }
 
+/* What nobody here decrypts is not installed, and one that says so can be done without. */
+static void
+an_encrypted_image_is_refused_and_no_attack(void **state)
+{
+	struct world *w = *state;
+
+	w->image.encrypted = "app-1";
+	world_publish(w);
+	assert_refused(w, UPT_E_UNSUPPORTED, UPT_REPO_IMAGE,
+		"ECU app: image app-1: is encrypted (custom.encrypted), this client decrypts none");
+	assert_heard(w, "");
+	w->mapping = TWO_OF_THREE;
+	w->mirror.encrypted = "app-1";
+	world_publish(w);
+	assert_refused(w, UPT_E_UNSUPPORTED, UPT_REPO_IMAGE, "1 of 3 repositories agree");
+	w->mirror.encrypted = NULL;
+	world_publish(w);
+	assert_installs(w, "app-1");
+}
+
 #define FALLS_THROUGH                                                                              \
 	"[mapping strict]\npaths = app-1 other/*\nrepositories = director fleet "                  \
 	"image_repository\n"                                                                       \
@@ -468,6 +488,7 @@ main(void)
 		in_world(one_that_can_be_done_without_is_told_when_it_is_forged),
 		in_world(one_that_says_otherwise_is_told_and_has_no_vote),
 		in_world(image_repositories_must_list_the_same_custom),
+		in_world(an_encrypted_image_is_refused_and_no_attack),
 		in_world(a_sure_no_leads_on_to_the_next_mapping),
 		in_world(one_that_cannot_be_heard_does_not_lead_on),
 		in_world(an_open_vote_does_not_lead_on),

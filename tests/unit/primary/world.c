@@ -213,6 +213,8 @@ targets_of(struct world *w, struct world_repo *r)
 		custom = custom_of(t, director);
 		if (is_release(r->other_custom, t))
 			cJSON_AddStringToObject(custom, "note", r->folder);
+		if (is_release(r->encrypted, t))
+			cJSON_AddTrueToObject(custom, "encrypted");
 		image.length_bytes += is_release(r->longer, t) ? 1 : 0;
 		assert_ok(upt_author_add_target(targets, &image, custom, why));
 	}

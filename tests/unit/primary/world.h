@@ -48,6 +48,7 @@ struct world_repo {
 	const char *silent_on; /* it does not list it */
 	const char *longer; /* it lists another length */
 	const char *other_custom; /* it lists another custom object */
+	const char *encrypted; /* it says of that release that it is */
 };
 
 /* A release: what the Image repository lists, and with an ECU what the Director assigns. */
