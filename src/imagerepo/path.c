@@ -63,9 +63,11 @@ match_bracket(const char **pattern, uint32_t c, bool *is_bracket)
 	return in != negate;
 }
 
-/* One pattern item that is no '*' against one character. */
+/* One pattern item that is no '*' against one character. last is the pattern's last ']': from there
+ * on a '[' opens nothing. Looking for its end at each of hundreds would cost the pattern's length
+ * once more, and whoever writes patterns would write such. */
 static bool
-match_one(const char **pattern, uint32_t c, bool crosses_slash)
+match_one(const char **pattern, const char *last, uint32_t c, bool crosses_slash)
 {
 	const char *p = *pattern;
 
@@ -73,7 +75,7 @@ match_one(const char **pattern, uint32_t c, bool crosses_slash)
 		*pattern = p + 1;
 		return c != '/' || crosses_slash;
 	}
-	if (*p == '[') {
+	if (*p == '[' && last != NULL && p < last) {
 		bool is_bracket, in;
 
 		p++;
@@ -96,6 +98,7 @@ bool
 upt_path_matches(const char *pattern, const char *name, bool star_crosses_slash)
 {
 	const char *p = pattern, *n = name, *star = NULL, *retry = NULL;
+	const char *last = strrchr(pattern, ']');
 
 	while (*n != '\0') {
 		const char *next_p = p, *next_n = n;
@@ -105,7 +108,8 @@ upt_path_matches(const char *pattern, const char *name, bool star_crosses_slash)
 			retry = n;
 			continue;
 		}
-		if (*p != '\0' && match_one(&next_p, take_character(&next_n), star_crosses_slash)) {
+		if (*p != '\0' &&
+			match_one(&next_p, last, take_character(&next_n), star_crosses_slash)) {
 			p = next_p;
 			n = next_n;
 			continue;

@@ -163,6 +163,29 @@ many_stars_cost_no_power(void **state)
 	assert_true(clock() - begin < 5 * CLOCKS_PER_SEC);
 }
 
+/* Each '[' that no ']' ends is one character; looking for that end each time is one power more. */
+static void
+many_open_brackets_cost_no_power(void **state)
+{
+	char pattern[UPT_TARGET_NAME_MAX / 2 + 1], name[UPT_TARGET_NAME_MAX + 1];
+	clock_t begin = clock();
+
+	(void)state;
+	memset(pattern, '[', sizeof(pattern));
+	pattern[0] = '*';
+	pattern[sizeof(pattern) - 1] = '\0';
+	memset(name, '[', UPT_TARGET_NAME_MAX);
+	name[UPT_TARGET_NAME_MAX] = '\0';
+	assert_true(upt_path_matches(pattern, name, false));
+	pattern[sizeof(pattern) - 2] = 'x';
+	for (int i = 0; i < 500; i++)
+		assert_false(upt_path_matches(pattern, name, i % 2));
+	/* An end makes one bracket of all of them. */
+	pattern[sizeof(pattern) - 2] = ']';
+	assert_true(upt_path_matches(pattern, name, false));
+	assert_true(clock() - begin < 5 * CLOCKS_PER_SEC);
+}
+
 int
 main(void)
 {
@@ -174,6 +197,7 @@ main(void)
 		cmocka_unit_test(characters_of_every_length_are_one),
 		cmocka_unit_test(random_patterns_agree_with_fnmatch),
 		cmocka_unit_test(many_stars_cost_no_power),
+		cmocka_unit_test(many_open_brackets_cost_no_power),
 	};
 	return cmocka_run_group_tests_name("path", tests, NULL, NULL);
 }
