@@ -15,7 +15,9 @@ struct upt_limits {
 	size_t targets_max_bytes; /* top-level targets */
 	size_t delegated_max_bytes; /* each delegated targets file */
 	unsigned max_root_steps; /* new roots in one cycle */
-	unsigned max_delegations; /* delegated roles visited in one search */
+	/* Delegated roles visited in one search; what all searches of a cycle load may be as much
+	 * as one of them, max_delegations times delegated_max_bytes. */
+	unsigned max_delegations;
 	unsigned max_delegation_depth;
 };
 

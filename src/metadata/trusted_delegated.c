@@ -118,6 +118,30 @@ check(const struct upt_trusted_set *set, const struct upt_trusted_delegated *rol
 	return upt_trusted_check_expiry(set, role->doc, now, err);
 }
 
+/*
+ * A search is bounded by the number of its roles; a cycle has a search for each assignment, and
+ * keeps what all of them loaded. Whoever delegates could have each visit other roles, until memory
+ * runs out.
+ */
+static enum upt_code
+check_room(const struct upt_trusted_set *set, const char *name, size_t n_bytes, struct upt_err *err)
+{
+	const struct upt_limits *limits = &set->policy.limits;
+	uint64_t max = (uint64_t)limits->max_delegations * limits->delegated_max_bytes;
+	uint64_t held = n_bytes;
+
+	for (size_t i = 0; i < set->n_delegated; i++)
+		held += set->delegated[i].doc->bytes.len;
+	if (held <= max)
+		return UPT_OK;
+	if (err != NULL)
+		err->repo = set->policy.repo;
+	return upt_fail(err, UPT_E_DELEGATION,
+		"%s %s: %llu bytes of delegated roles in one cycle, more than the %llu allowed",
+		upt_repo_name(set->policy.repo), name, (unsigned long long)held,
+		(unsigned long long)max);
+}
+
 /* Common beginning: the delegation must be current, and its role not loaded already. */
 static enum upt_code
 begin(struct upt_trusted_set *set, const struct upt_metadata *delegator,
@@ -132,6 +156,7 @@ begin(struct upt_trusted_set *set, const struct upt_metadata *delegator,
 	if (held != NULL && held->current)
 		return upt_fail(
 			err, UPT_E_INTERNAL, "delegated role %s is loaded already", as->name);
+	UPT_TRY(check_room(set, as->name, bytes->len, err));
 	return upt_trusted_parse(set, UPT_ROLE_TARGETS, as->name, bytes, doc, err);
 }
 

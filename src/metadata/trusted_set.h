@@ -126,7 +126,8 @@ UPT_NODISCARD enum upt_code upt_trusted_set_update_targets(
  * A delegated role, reached as one that a delegation of delegator names (both current in this set).
  * Checked against the snapshot and against the keys of that delegator (9.2 to 9.5). *out is
  * borrowed from the set, until a role above is replaced. UPT_E_NOT_LISTED when the snapshot does
- * not list it; UPT_E_INTERNAL when no current document delegates so, or the role is loaded already.
+ * not list it; UPT_E_DELEGATION when all that is loaded would be more than the limits allow;
+ * UPT_E_INTERNAL when no current document delegates so, or the role is loaded already.
  */
 UPT_NODISCARD enum upt_code upt_trusted_set_update_delegated(struct upt_trusted_set *set,
 	const struct upt_metadata *delegator, const struct upt_delegated_role *as,

@@ -170,6 +170,39 @@ delegated_role_too_large_is_refused(void **state)
 	scene_clear(&s);
 }
 
+/* Of all searches of a cycle together: what one search may load. */
+static void
+delegated_roles_together_are_bounded(void **state)
+{
+	struct world *w = *state;
+	const struct upt_metadata *t, *out;
+	struct scene s = {0};
+
+	sign_with(w, targets_with(1, "a/x", CONTENT), K(DEL_A), &s.a);
+	sign_with(w, targets_with(1, "b/x", CONTENT), K(DEL_B), &s.b);
+	for (unsigned room = 0; room < 2; room++) {
+		w->policy.limits.max_delegations = 1;
+		w->policy.limits.delegated_max_bytes = s.a.len + s.b.len - 1 + room;
+		world_reset(w);
+		accepts(w, PIN, plain_root(w, 1), K(ROOT));
+		assert_code(upt_trusted_set_finish_root(w->set, NOW, NULL), UPT_OK);
+		list(w, 1, top(w, 1), &s);
+		t = upt_trusted_set_targets(w->set);
+		assert_code(give(w, t, "a", upt_buf_span(&s.a), &out), UPT_OK);
+		assert_code(give(w, t, "b", upt_buf_span(&s.b), &out),
+			room ? UPT_OK : UPT_E_DELEGATION);
+		/* What is held stays, and the next cycle begins anew. */
+		assert_code(
+			upt_trusted_set_find_delegated(w->set, t, delegation(t, "a"), &out, NULL),
+			UPT_OK);
+		assert_non_null(out);
+		list(w, 1, top(w, 1), &s);
+		t = upt_trusted_set_targets(w->set);
+		assert_code(give(w, t, "b", upt_buf_span(&s.b), &out), UPT_OK);
+	}
+	scene_clear(&s);
+}
+
 /* A role reached by two paths is trusted through each by itself. */
 static void
 role_reached_twice_must_satisfy_both_delegators(void **state)
@@ -655,6 +688,7 @@ main(void)
 		T(delegated_role_refuses_version_mismatch_and_expiry),
 		T(first_expiry_of_what_is_current_counts_delegated_roles),
 		T(delegated_role_too_large_is_refused),
+		T(delegated_roles_together_are_bounded),
 		T(role_reached_twice_must_satisfy_both_delegators),
 		T(only_a_current_document_delegates),
 		T(delegated_role_refuses_rollback_below_its_stored_copy),
