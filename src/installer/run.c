@@ -1,5 +1,6 @@
 #include "installer/run.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,10 +12,11 @@
 #include <unistd.h>
 
 #define TICK_MS 50
+#define PIPE_CHUNKS 64 /* of 1 KiB: all that a pipe holds */
 #define DEATH_MS 2000 /* between the kill and its effect; a process can hang in the kernel */
 
 static int
-set_actions(posix_spawn_file_actions_t *actions, int out_fd, bool both)
+set_actions(posix_spawn_file_actions_t *actions, const char *dir, int out_fd, bool both)
 {
 	int rc = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
 
@@ -22,6 +24,8 @@ set_actions(posix_spawn_file_actions_t *actions, int out_fd, bool both)
 		rc = posix_spawn_file_actions_adddup2(actions, out_fd, 1);
 	if (rc == 0 && both)
 		rc = posix_spawn_file_actions_adddup2(actions, out_fd, 2);
+	if (rc == 0 && dir != NULL)
+		rc = posix_spawn_file_actions_addchdir_np(actions, dir);
 	return rc;
 }
 
@@ -43,20 +47,36 @@ set_attributes(posix_spawnattr_t *attributes)
 	return rc != 0 ? rc : posix_spawnattr_setsigdefault(attributes, &all);
 }
 
-enum upt_code
-upt_run_spawn(const char *const *argv, int out_fd, bool both, pid_t *pid, struct upt_err *err)
+static void
+set_env(const struct upt_run *run, const char *env[static UPT_RUN_MAX_ENV + 3])
 {
-	/* LC_ALL: what programs say is read by programs here. */
-	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
+	size_t n = 0;
+
+	env[n++] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+	/* What programs say is read by programs here. */
+	env[n++] = "LC_ALL=C";
+	for (size_t i = 0; run->env != NULL && run->env[i] != NULL; i++) {
+		assert(i < UPT_RUN_MAX_ENV);
+		env[n++] = run->env[i];
+	}
+	env[n] = NULL;
+}
+
+static enum upt_code
+spawn(const struct upt_run *run, int out_fd, bool both, pid_t *pid, struct upt_err *err)
+{
+	const char *const *argv = run->argv;
+	const char *env[UPT_RUN_MAX_ENV + 3];
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int rc = posix_spawn_file_actions_init(&actions);
 
 	if (rc != 0)
 		return upt_fail_errno(err, rc, "cannot start %s", argv[0]);
+	set_env(run, env);
 	rc = posix_spawnattr_init(&attributes);
 	if (rc == 0) {
-		rc = set_actions(&actions, out_fd, both);
+		rc = set_actions(&actions, run->dir, out_fd, both);
 		if (rc == 0)
 			rc = set_attributes(&attributes);
 		if (rc == 0)
@@ -66,6 +86,12 @@ upt_run_spawn(const char *const *argv, int out_fd, bool both, pid_t *pid, struct
 	}
 	posix_spawn_file_actions_destroy(&actions);
 	return rc != 0 ? upt_fail_errno(err, rc, "cannot start %s", argv[0]) : UPT_OK;
+}
+
+enum upt_code
+upt_run_spawn(const char *const *argv, int out_fd, bool both, pid_t *pid, struct upt_err *err)
+{
+	return spawn(&(struct upt_run){.argv = argv}, out_fd, both, pid, err);
 }
 
 static int64_t
@@ -84,29 +110,63 @@ struct child {
 	int fd; /* its output; -1 once it is closed */
 	struct upt_buf *out;
 	enum upt_code dropped; /* why output could not be kept */
+	char line[UPT_RUN_LINE_MAX + 1];
+	size_t line_len;
 };
 
-/* Takes what is there; fd becomes -1 at the end. */
+static void
+end_line(struct child *child)
+{
+	child->line[child->line_len] = '\0';
+	upt_sanitize(child->line);
+	if (child->line_len > 0)
+		child->run->line(child->run->ctx, child->line);
+	child->line_len = 0;
+}
+
+static void
+split_lines(struct child *child, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n' || text[i] == '\r')
+			end_line(child);
+		else if (child->line_len < UPT_RUN_LINE_MAX)
+			child->line[child->line_len++] = text[i];
+	}
+}
+
+static void
+keep(struct child *child, const char *text, size_t len, struct upt_err *err)
+{
+	size_t room = child->run->max_bytes - child->out->len;
+
+	if (child->run->line != NULL)
+		split_lines(child, text, len);
+	if (child->dropped == UPT_OK)
+		child->dropped = upt_buf_append(child->out, text, len < room ? len : room, err);
+}
+
+/*
+ * Takes what is there; fd becomes -1 at the end. No more than a pipe holds: one that writes without
+ * end would else keep us here for ever, whatever its time.
+ */
 static void
 take_output(struct child *child, struct upt_err *err)
 {
 	char chunk[1024];
-	ssize_t n;
 
-	while (child->fd >= 0 && (n = read(child->fd, chunk, sizeof(chunk))) != 0) {
-		size_t room = child->run->max_bytes - child->out->len;
+	for (unsigned i = 0; i < PIPE_CHUNKS && child->fd >= 0; i++) {
+		ssize_t n = read(child->fd, chunk, sizeof(chunk));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (n < 0)
-			break;
-		if (child->dropped == UPT_OK)
-			child->dropped = upt_buf_append(
-				child->out, chunk, (size_t)n < room ? (size_t)n : room, err);
+		if (n <= 0)
+			child->fd = -1;
+		else
+			keep(child, chunk, (size_t)n, err);
 	}
-	child->fd = -1;
 }
 
 static bool
@@ -177,7 +237,7 @@ upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err)
 		return upt_fail_errno(err, errno, "cannot make a pipe");
 	/* Its end of the pipe waits like any other. */
 	(void)fcntl(fds[1], F_SETFL, 0);
-	code = upt_run_spawn(run->argv, fds[1], true, &child.pid, err);
+	code = spawn(run, fds[1], true, &child.pid, err);
 	close(fds[1]);
 	if (code == UPT_OK) {
 		child.fd = fds[0];
@@ -186,6 +246,8 @@ upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err)
 		kill(-child.pid, SIGKILL);
 		gone = !late || watch(&child, DEATH_MS, false, err);
 		(void)waitpid(child.pid, &status, gone ? 0 : WNOHANG);
+		if (run->line != NULL)
+			end_line(&child);
 		code = judge(&child, status, late, err);
 	}
 	close(fds[0]);

@@ -17,11 +17,20 @@
 UPT_NODISCARD enum upt_code
 upt_run_spawn(const char *const *argv, int out_fd, bool both, pid_t *pid, struct upt_err *err);
 
+#define UPT_RUN_LINE_MAX 511
+#define UPT_RUN_MAX_ENV 8
+
 struct upt_run {
 	const char *const *argv; /* NULL at the end; borrowed */
 	unsigned timeout_ms; /* then it is killed with all that it started */
 	size_t max_bytes; /* of its output that are kept; the rest is read and dropped */
 	const volatile bool *cancel; /* becomes true: killed, too; may be NULL */
+	const char *const *env; /* "NAME=VALUE" beside what every program gets; NULL: nothing */
+	const char *dir; /* that it works in; NULL: ours */
+	/* Gets what it says while it runs, a line at a time, fit for a log; may be NULL. Empty
+	 * lines are left out and long ones cut at UPT_RUN_LINE_MAX. */
+	void (*line)(void *ctx, const char *line);
+	void *ctx;
 };
 
 /*
