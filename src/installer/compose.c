@@ -320,6 +320,21 @@ compose_finalize(
 }
 
 static enum upt_code
+compose_check(struct upt_installer *base, struct upt_err *err)
+{
+	struct upt_compose *self = from_base(base);
+	upt_cleanup(version_clear) struct version current = {0};
+	struct upt_container_state state;
+	bool known;
+
+	UPT_TRY(load_state(self, &state, &known, err));
+	if (!known)
+		return UPT_OK;
+	UPT_TRY(load_version(self, state.current.digest, &current, err));
+	return upt_compose_check(self, &current.file, err);
+}
+
+static enum upt_code
 compose_rollback(struct upt_installer *base, bool *needs_reboot, struct upt_err *err)
 {
 	struct upt_compose *self = from_base(base);
@@ -388,6 +403,7 @@ static const struct upt_installer_ops compose_ops = {
 	.prepare = compose_prepare,
 	.install = compose_install,
 	.finalize = compose_finalize,
+	.check = compose_check,
 	.rollback = compose_rollback,
 	.resume = compose_resume,
 	.free = compose_free,

@@ -121,6 +121,19 @@ upt_compose_is_running(struct upt_compose *self, const struct upt_compose_file *
 	return UPT_OK;
 }
 
+enum upt_code
+upt_compose_check(
+	struct upt_compose *self, const struct upt_compose_file *file, struct upt_err *err)
+{
+	struct baseline baseline = {0};
+	struct look look;
+
+	UPT_TRY(look_once(self, file, &baseline, &look, err));
+	return look.all_healthy
+		       ? UPT_OK
+		       : upt_fail(err, UPT_E_INSTALL, "%s: %s", self->common.name, look.why);
+}
+
 static void
 pause_between_looks(const struct upt_engine_http *http)
 {

@@ -41,6 +41,9 @@ void upt_compose_sweep(const struct upt_compose *self, const struct upt_containe
 /* *right: every service of file runs, in the pinned image, and nothing else is in the project. */
 UPT_NODISCARD enum upt_code upt_compose_is_running(struct upt_compose *self,
 	const struct upt_compose_file *file, bool *right, struct upt_err *err);
+/* That holds, and every health check passes now. UPT_E_INSTALL: it is not so. */
+UPT_NODISCARD enum upt_code upt_compose_check(
+	struct upt_compose *self, const struct upt_compose_file *file, struct upt_err *err);
 /* Waits until that holds and every health check has passed. UPT_E_INSTALL: it ended, or is not so
  * in time. */
 UPT_NODISCARD enum upt_code upt_compose_wait_healthy(

@@ -201,27 +201,36 @@ finish(struct upt_container *self, const struct upt_container_takeover *new, str
 
 /* ---- operations ---- */
 
+/* A label is text. That the image has this digest is the engine's word, which knows an image by
+ * every digest that was pulled as it. */
+static enum upt_code
+check_label(
+	struct upt_container *self, const struct upt_oci_container *container, struct upt_err *err)
+{
+	struct upt_oci_state state;
+	bool same;
+
+	UPT_TRY(upt_oci_inspect(&self->oci, container->name, &state, err));
+	UPT_TRY(upt_oci_has_image(
+		&self->oci, state.image_id, container->version.digest, &same, err));
+	return same ? UPT_OK
+		    : upt_fail(err, UPT_E_INSTALL, "%s runs image %.24s, not what its label says",
+			      container->name, state.image_id);
+}
+
 static enum upt_code
 container_current(struct upt_installer *base, struct upt_image *out, struct upt_err *err)
 {
 	struct upt_container *self = from_base(base);
 	const struct upt_oci_container *current;
-	struct upt_oci_state state;
 	struct view view;
-	bool same;
 
 	*out = (struct upt_image){0};
 	UPT_TRY(look(self, &view, err));
 	current = view.known ? find_version(&view.list, &view.state.current) : NULL;
 	if (current == NULL || !current->running)
 		return UPT_OK;
-	UPT_TRY(upt_oci_inspect(&self->oci, current->name, &state, err));
-	/* A label is text. That the image has this digest is the engine's word, which knows an
-	 * image by every digest that was pulled as it. */
-	UPT_TRY(upt_oci_has_image(&self->oci, state.image_id, current->version.digest, &same, err));
-	if (!same)
-		return upt_fail(err, UPT_E_INSTALL, "%s runs image %.24s, not what its label says",
-			current->name, state.image_id);
+	UPT_TRY(check_label(self, current, err));
 	if (!upt_digest_parse(
 		    UPT_HASH_SHA256, upt_span_str(current->version.digest), &out->digests[0]))
 		return upt_fail(err, UPT_E_INTERNAL, "%s has no digest", current->name);
@@ -484,6 +493,47 @@ container_finalize(
 	return UPT_OK;
 }
 
+/* What proved a version when it was made, from the labels of its container. */
+static enum upt_code
+proof_of(struct upt_container *self, const struct upt_oci_container *made,
+	struct upt_container_takeover *out, char url[static UPT_CONTAINER_URL_SIZE],
+	struct upt_err *err)
+{
+	*out = (struct upt_container_takeover){.name = made->name,
+		.version = made->version,
+		.port = made->port,
+		.alone = made->alone,
+		.timeout_s = choose_timeout(self, made->timeout_s)};
+	return upt_container_set_health(self, out, made->health, url, err);
+}
+
+/* Of now: how often it was started again before, in months perhaps, is no matter. */
+static enum upt_code
+container_check(struct upt_installer *base, struct upt_err *err)
+{
+	struct upt_container *self = from_base(base);
+	const struct upt_oci_container *current;
+	struct upt_container_takeover version;
+	char url[UPT_CONTAINER_URL_SIZE];
+	struct upt_err why = {0};
+	struct view view;
+	bool healthy;
+
+	UPT_TRY(look(self, &view, err));
+	if (!view.known)
+		return UPT_OK;
+	current = find_version(&view.list, &view.state.current);
+	if (current == NULL || !current->running)
+		return upt_fail(err, UPT_E_INSTALL, "%s does not run %.12s, which it shall",
+			self->name, view.state.current.digest);
+	UPT_TRY(check_label(self, current, err));
+	UPT_TRY(proof_of(self, current, &version, url, err));
+	UPT_TRY(upt_container_ask_health(self, &version, &healthy, &why, err));
+	return healthy ? UPT_OK
+		       : upt_fail(err, UPT_E_INSTALL, "%s is not healthy%s%.160s", current->name,
+				 why.message[0] == '\0' ? "" : ": ", why.message);
+}
+
 static enum upt_code
 container_rollback(struct upt_installer *base, bool *needs_reboot, struct upt_err *err)
 {
@@ -502,13 +552,8 @@ container_rollback(struct upt_installer *base, bool *needs_reboot, struct upt_er
 			"nothing to go back to: %s has no previous "
 			"version",
 			self->name);
-	new = (struct upt_container_takeover){.name = previous->name,
-		.version = previous->version,
-		.port = previous->port,
-		.alone = previous->alone,
-		.timeout_s = choose_timeout(self, previous->timeout_s),
-		.old = find_version(&view.list, &view.state.current)};
-	UPT_TRY(upt_container_set_health(self, &new, previous->health, url, err));
+	UPT_TRY(proof_of(self, previous, &new, url, err));
+	new.old = find_version(&view.list, &view.state.current);
 	UPT_TRY(settle(self, &view, err));
 	new.stop_first = must_stop_first(&new);
 	code = start_and_prove(self, &new, err);
@@ -570,6 +615,7 @@ static const struct upt_installer_ops container_ops = {
 	.prepare = container_prepare,
 	.install = container_install,
 	.finalize = container_finalize,
+	.check = container_check,
 	.rollback = container_rollback,
 	.is_outdated = container_is_outdated,
 	.resume = container_resume,

@@ -70,6 +70,19 @@ monotonic_s(const struct upt_container *self)
 	return (uint64_t)now.tv_sec;
 }
 
+enum upt_code
+upt_container_ask_health(struct upt_container *self, const struct upt_container_takeover *version,
+	bool *healthy, struct upt_err *why, struct upt_err *err)
+{
+	*healthy = true;
+	if (version->check_engine)
+		return upt_oci_check_health(&self->oci, version->name, healthy, err);
+	if (version->health_url[0] != '\0')
+		*healthy = self->oci.http->probe(self->oci.http->ctx, version->health_url,
+				   PROBE_TIMEOUT_MS, why) == UPT_OK;
+	return UPT_OK;
+}
+
 /* One look: *healthy, or UPT_E_INSTALL when it never will be. */
 static enum upt_code
 look_at_health(struct upt_container *self, const struct upt_container_takeover *new,
@@ -90,14 +103,12 @@ look_at_health(struct upt_container *self, const struct upt_container_takeover *
 		return UPT_OK;
 	}
 	++*n_running;
-	if (new->check_engine)
-		return upt_oci_check_health(&self->oci, new->name, healthy, err);
-	if (new->health_url[0] == '\0')
+	/* With nothing to ask, that it goes on running is all that can be seen. */
+	if (!new->check_engine &&new->health_url[0] == '\0') {
 		*healthy = *n_running >= SETTLED_LOOKS;
-	else
-		*healthy = self->oci.http->probe(self->oci.http->ctx, new->health_url,
-				   PROBE_TIMEOUT_MS, why) == UPT_OK;
-	return UPT_OK;
+		return UPT_OK;
+	}
+	return upt_container_ask_health(self, new, healthy, why, err);
 }
 
 enum upt_code

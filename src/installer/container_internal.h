@@ -53,6 +53,11 @@ struct upt_container_takeover {
 UPT_NODISCARD enum upt_code
 upt_container_set_health(const struct upt_container *self, struct upt_container_takeover *new,
 	const char *of_release, char url[static UPT_CONTAINER_URL_SIZE], struct upt_err *err);
+/* Asks what proves version, which runs, once: *healthy, else why. True when there is nothing to
+ * ask. err and its code: the engine could not tell. */
+UPT_NODISCARD enum upt_code
+upt_container_ask_health(struct upt_container *self, const struct upt_container_takeover *version,
+	bool *healthy, struct upt_err *why, struct upt_err *err);
 /* Waits until the started version is healthy. UPT_E_INSTALL: it ended, or is not in time. */
 UPT_NODISCARD enum upt_code upt_container_wait_healthy(
 	struct upt_container *self, const struct upt_container_takeover *new, struct upt_err *err);

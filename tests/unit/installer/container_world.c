@@ -116,6 +116,12 @@ resume(struct world *w)
 	return w->installer->ops->resume(w->installer, &w->err);
 }
 
+enum upt_code
+check(struct world *w)
+{
+	return w->installer->ops->check(w->installer, &w->err);
+}
+
 void
 assert_runs(struct world *w, unsigned version)
 {

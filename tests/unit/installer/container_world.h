@@ -36,6 +36,7 @@ enum upt_code update_with(struct world *w, unsigned version, const char *custom)
 enum upt_code update(struct world *w, unsigned version);
 enum upt_code rollback(struct world *w);
 enum upt_code resume(struct world *w);
+enum upt_code check(struct world *w);
 /* By the engine's truth and by the installer's word: that version runs, alone, and is announced. */
 void assert_runs(struct world *w, unsigned version);
 

@@ -434,6 +434,49 @@ a_health_check_of_the_file_must_pass(void **state)
 }
 
 static void
+assert_check(struct world *w, enum upt_code code, const char *says)
+{
+	struct fake_container before[FAKE_CONTAINERS];
+	unsigned runs = w->n_runs;
+
+	memcpy(before, w->fake.containers, sizeof(before));
+	w->fake.n_pauses = 0;
+	CHECK_CODE(w->installer->ops->check(w->installer, &w->err), code);
+	if (code != UPT_OK)
+		assert_non_null(strstr(w->err.message, says));
+	assert_memory_equal(before, w->fake.containers, sizeof(before));
+	assert_int_equal(w->fake.n_pauses, 0);
+	assert_int_equal(w->n_runs, runs);
+}
+
+static void
+a_check_is_of_every_service_now(void **state)
+{
+	struct world *w = *state;
+	struct fake_container *web;
+
+	assert_check(w, UPT_OK, NULL);
+	w->fake.engine_check_passes = true;
+	CHECK_OK(update(w, file_of(w, 1, 2, true)));
+	web = find_service(w, "web");
+	assert_check(w, UPT_OK, NULL);
+	w->fake.engine_check_passes = false;
+	assert_check(w, UPT_E_INSTALL, "service web is not healthy");
+	w->fake.engine_check_passes = true;
+	find_service(w, "db")->status = FAKE_EXITED;
+	assert_check(w, UPT_E_INSTALL, "service db ended");
+	find_service(w, "db")->status = FAKE_RUNNING;
+	web->n_restarts = 7;
+	assert_check(w, UPT_OK, NULL);
+	web->version = 2;
+	assert_check(w, UPT_E_INSTALL, "service web runs another image than the pinned one");
+	web->version = 1;
+	w->fake.garbage = "{";
+	assert_check(w, UPT_E_SERVER, "");
+	assert_check(w, UPT_OK, NULL);
+}
+
+static void
 a_container_of_no_service_is_no_success(void **state)
 {
 	struct world *w = *state;
@@ -676,6 +719,7 @@ main(void)
 		CASE(a_first_version_that_fails_leaves_nothing),
 		CASE(the_engine_is_believed_and_not_an_exit_code),
 		CASE(a_health_check_of_the_file_must_pass),
+		CASE(a_check_is_of_every_service_now),
 		CASE(a_container_of_no_service_is_no_success),
 		CASE(other_bytes_than_the_listed_ones_are_refused),
 		CASE(a_kept_file_that_was_edited_is_not_brought_up),

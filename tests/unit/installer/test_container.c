@@ -529,6 +529,59 @@ current_does_not_believe_a_label(void **state)
 	assert_runs(w, 1);
 }
 
+/* The engine, the record and what the world reads: as they were before a check. */
+static void
+assert_check(struct world *w, enum upt_code code, const char *says)
+{
+	struct fake_container before[FAKE_CONTAINERS];
+	upt_cleanup(upt_buf_clear) struct upt_buf record = {0};
+	enum upt_code had = upt_file_read(AT_FDCWD, w->state, 4096, &record, NULL);
+
+	memcpy(before, w->fake.containers, sizeof(before));
+	w->fake.n_pauses = 0;
+	CHECK_CODE(check(w), code);
+	if (code != UPT_OK)
+		assert_non_null(strstr(w->err.message, says));
+	assert_memory_equal(before, w->fake.containers, sizeof(before));
+	assert_int_equal(w->fake.n_pauses, 0);
+	if (had == UPT_OK)
+		assert_true(file_holds(w->state, upt_buf_span(&record)));
+}
+
+static void
+a_check_is_of_what_shall_run_now(void **state)
+{
+	struct world *w = *state;
+	struct fake_container *c;
+
+	assert_check(w, UPT_OK, NULL);
+	CHECK_OK(update(w, 1));
+	CHECK_OK(update(w, 2));
+	assert_check(w, UPT_OK, NULL);
+	c = fake_find(&w->fake, "dashboard-bbbbbbbbbbbb-e3b0c442");
+	w->fake.sick[2] = true;
+	assert_check(w, UPT_E_INSTALL, "dashboard-bbbbbbbbbbbb-e3b0c442 is not healthy: ");
+	w->fake.sick[2] = false;
+	assert_check(w, UPT_OK, NULL);
+	c->status = FAKE_EXITED;
+	assert_check(w, UPT_E_INSTALL, "dashboard does not run bbbbbbbbbbbb");
+	/* nor does it help that another version runs */
+	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa-e3b0c442")->status = FAKE_RUNNING;
+	assert_check(w, UPT_E_INSTALL, "dashboard does not run bbbbbbbbbbbb");
+	fake_find(&w->fake, "dashboard-aaaaaaaaaaaa-e3b0c442")->status = FAKE_EXITED;
+	c->status = FAKE_RUNNING;
+	c->version = 1;
+	assert_check(w, UPT_E_INSTALL, "not what its label says");
+	c->version = 2;
+	/* it was started again by the engine, long ago perhaps, and is well */
+	c->n_restarts = 7;
+	assert_check(w, UPT_OK, NULL);
+	w->fake.garbage = "{";
+	assert_check(w, UPT_E_SERVER, "");
+	c->used = false;
+	assert_check(w, UPT_E_INSTALL, "dashboard does not run bbbbbbbbbbbb");
+}
+
 static void
 current_cannot_tell_when_nothing_runs(void **state)
 {
@@ -792,6 +845,7 @@ main(void)
 		CASE(the_power_may_go_at_any_call),
 		CASE(the_power_may_go_during_a_rollback),
 		CASE(current_does_not_believe_a_label),
+		CASE(a_check_is_of_what_shall_run_now),
 		CASE(current_cannot_tell_when_nothing_runs),
 		CASE(a_foreign_container_with_our_labels_is_left_alone),
 		CASE(the_device_decides_over_the_release),

@@ -223,8 +223,10 @@ the_engines_own_check_proves_a_version(void **state)
 		w->fake.engine_check_passes = true;
 		CHECK_OK(update_with(w, 2, C("\"health\":{\"engine\":true}")));
 		assert_null(strstr(w->fake.last_create, "Healthcheck"));
+		CHECK_OK(check(w));
 		/* the label brings both back for a rollback */
 		w->fake.engine_check_passes = false;
+		CHECK_CODE(check(w), UPT_E_INSTALL);
 		began = w->fake.now_ms;
 		CHECK_CODE(rollback(w), UPT_E_INSTALL);
 		assert_in_range(w->fake.now_ms - began, 6000, 8000);

@@ -3,6 +3,7 @@
  * which makes both and says where they are in the environment: a missing one is a failure, not a
  * skipped test.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -271,6 +272,17 @@ a_digest_that_the_registry_lacks_is_not_there(void **state)
 }
 
 static void
+stop(struct world *w, unsigned version)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf reply = {0};
+	char path[256];
+
+	snprintf(path, sizeof(path), "/v1.40/containers/dashboard-%.12s-e3b0c442/stop?t=1",
+		w->digest[version]);
+	CHECK_OK(engine_call(w, "POST", path, &reply));
+}
+
+static void
 a_killed_and_stopped_application_is_resumed(void **state)
 {
 	struct world *w = *state;
@@ -279,9 +291,7 @@ a_killed_and_stopped_application_is_resumed(void **state)
 
 	CHECK_OK(update(w, 1));
 	CHECK_OK(update(w, 2));
-	snprintf(path, sizeof(path), "/v1.40/containers/dashboard-%.12s-e3b0c442/stop?t=1",
-		w->digest[2]);
-	CHECK_OK(engine_call(w, "POST", path, &reply));
+	stop(w, 2);
 	snprintf(path, sizeof(path), "/v1.40/containers/dashboard-%.12s-e3b0c442/start",
 		w->digest[1]);
 	CHECK_OK(engine_call(w, "POST", path, &reply));
@@ -341,6 +351,61 @@ limits_and_dropped_rights_hold_inside(void **state)
 	assert_serves(w, 1, w->port_a);
 }
 
+static enum upt_code
+check(struct world *w)
+{
+	return w->installer->ops->check(w->installer, &w->err);
+}
+
+static void
+a_check_sees_a_page_that_is_gone_and_a_stopped_application(void **state)
+{
+	struct world *w = *state;
+
+	CHECK_OK(check(w));
+	CHECK_OK(update(w, 1));
+	CHECK_OK(check(w));
+	w->config.health_url = "http://127.0.0.1:%p/missing";
+	renew(w);
+	CHECK_CODE(check(w), UPT_E_INSTALL);
+	assert_non_null(strstr(w->err.message, "404"));
+	w->config.health_url = "http://127.0.0.1:%p/";
+	renew(w);
+	assert_serves(w, 1, w->port_a);
+	stop(w, 1);
+	CHECK_CODE(check(w), UPT_E_INSTALL);
+	assert_non_null(strstr(w->err.message, "dashboard does not run"));
+	CHECK_OK(w->installer->ops->resume(w->installer, &w->err));
+	for (unsigned i = 0; i < 50 && !page_says(w, w->port_a, "gateway"); i++)
+		;
+	CHECK_OK(check(w));
+}
+
+/* Podman runs such a check by timers of systemd only: it must be told to, and see today's answer.
+ */
+static void
+a_check_asks_the_engines_own_now(void **state)
+{
+	struct world *w = *state;
+	const char *custom = "{\"container\":{" DATA ",\"health\":{\"command\":[\"/bin/busybox\","
+			     "\"test\",\"!\",\"-e\",\"/data/sick\"]}}}";
+	const char *sickens = "{\"container\":{" DATA ",\"health\":{\"command\":["
+			      "\"/bin/busybox\",\"mkdir\",\"/data/sick\"]}}}";
+
+	w->config.health_url = NULL;
+	w->config.health_timeout_s = 0;
+	renew(w);
+	CHECK_OK(update_with(w, 1, custom));
+	CHECK_OK(check(w));
+	/* the first answer is a yes, and each later one a no: mkdir of what is there. The engine
+	 * takes three in a row for a no, of which Docker asks one in two seconds */
+	CHECK_OK(update_with(w, 1, sickens));
+	for (unsigned i = 0; i < 60 && check(w) == UPT_OK; i++)
+		(void)poll(NULL, 0, 500);
+	CHECK_CODE(check(w), UPT_E_INSTALL);
+	assert_non_null(strstr(w->err.message, "is not healthy"));
+}
+
 static void
 another_description_of_the_same_image_takes_over(void **state)
 {
@@ -365,6 +430,8 @@ main(void)
 		CASE(a_killed_and_stopped_application_is_resumed),
 		CASE(a_volume_survives_an_update_and_is_the_applications),
 		CASE(limits_and_dropped_rights_hold_inside),
+		CASE(a_check_sees_a_page_that_is_gone_and_a_stopped_application),
+		CASE(a_check_asks_the_engines_own_now),
 		CASE(another_description_of_the_same_image_takes_over),
 	};
 
