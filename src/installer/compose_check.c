@@ -4,9 +4,7 @@
  */
 #include "installer/compose_internal.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #define LOOK_MS 500
 #define SETTLED_LOOKS 6 /* that all must be seen running */
@@ -134,30 +132,6 @@ upt_compose_check(
 		       : upt_fail(err, UPT_E_INSTALL, "%s: %s", self->common.name, look.why);
 }
 
-static void
-pause_between_looks(const struct upt_engine_http *http)
-{
-	struct timespec t = {.tv_nsec = LOOK_MS * 1000000L};
-
-	if (http->pause != NULL) {
-		http->pause(http->ctx, LOOK_MS);
-		return;
-	}
-	while (nanosleep(&t, &t) != 0 && errno == EINTR)
-		;
-}
-
-static uint64_t
-now_ms(const struct upt_engine_http *http)
-{
-	struct timespec now;
-
-	if (http->now_ms != NULL)
-		return http->now_ms(http->ctx);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 enum upt_code
 upt_compose_wait_healthy(
 	struct upt_compose *self, const struct upt_compose_file *file, struct upt_err *err)
@@ -166,14 +140,14 @@ upt_compose_wait_healthy(
 	unsigned timeout_s =
 		self->common.health_timeout_s != 0 ? self->common.health_timeout_s : TIMEOUT_S;
 	unsigned max_looks = timeout_s * 1000 / LOOK_MS + SETTLED_LOOKS, n_settled = 0;
-	uint64_t end_ms = now_ms(http) + (uint64_t)timeout_s * 1000;
+	uint64_t end_ms = upt_engine_now_ms(http) + (uint64_t)timeout_s * 1000;
 	struct baseline baseline = {0};
 	struct look look = {0};
 
 	/* Bounded twice: a look may take long, and a clock may stand still. */
-	for (unsigned i = 0; i < max_looks && now_ms(http) <= end_ms; i++) {
+	for (unsigned i = 0; i < max_looks && upt_engine_now_ms(http) <= end_ms; i++) {
 		if (i > 0)
-			pause_between_looks(http);
+			upt_engine_pause(http, LOOK_MS);
 		UPT_TRY(look_once(self, file, &baseline, &look, err));
 		if (look.lost)
 			return upt_fail(err, UPT_E_INSTALL, "%s: %s", self->common.name, look.why);

@@ -1,8 +1,6 @@
 #include "installer/container_internal.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #define LOOK_MS 200 /* between two looks at a starting container */
 #define SETTLED_LOOKS 10 /* that it must be seen running when it has no health page */
@@ -44,30 +42,6 @@ upt_container_set_health(const struct upt_container *self, struct upt_container_
 	}
 	url[n] = '\0';
 	return UPT_OK;
-}
-
-static void
-pause_between_looks(struct upt_container *self)
-{
-	struct timespec t = {.tv_nsec = LOOK_MS * 1000000L};
-
-	if (self->oci.http->pause != NULL) {
-		self->oci.http->pause(self->oci.http->ctx, LOOK_MS);
-		return;
-	}
-	while (nanosleep(&t, &t) != 0 && errno == EINTR)
-		;
-}
-
-static uint64_t
-monotonic_s(const struct upt_container *self)
-{
-	struct timespec now;
-
-	if (self->oci.http->now_ms != NULL)
-		return self->oci.http->now_ms(self->oci.http->ctx) / 1000;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec;
 }
 
 enum upt_code
@@ -115,15 +89,16 @@ enum upt_code
 upt_container_wait_healthy(
 	struct upt_container *self, const struct upt_container_takeover *new, struct upt_err *err)
 {
-	uint64_t deadline_s = monotonic_s(self) + new->timeout_s;
+	const struct upt_engine_http *http = self->oci.http;
+	uint64_t end_ms = upt_engine_now_ms(http) + (uint64_t) new->timeout_s * 1000;
 	unsigned n_looks = new->timeout_s *(1000 / LOOK_MS), n_running = 0;
 	struct upt_err why = {0};
 	bool healthy;
 
 	/* Bounded twice: a probe may take long, and a clock may stand still. */
-	for (unsigned i = 0; i < n_looks && monotonic_s(self) <= deadline_s; i++) {
+	for (unsigned i = 0; i < n_looks && upt_engine_now_ms(http) <= end_ms; i++) {
 		if (i > 0)
-			pause_between_looks(self);
+			upt_engine_pause(http, LOOK_MS);
 		UPT_TRY(look_at_health(self, new, &n_running, &healthy, &why, err));
 		if (healthy)
 			return UPT_OK;

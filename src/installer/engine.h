@@ -43,8 +43,11 @@ struct upt_engine_http {
 		void *ctx, const char *url, unsigned timeout_ms, struct upt_err *err);
 	/* Monotonic; NULL: the system's. Tests turn it themselves. */
 	uint64_t (*now_ms)(void *ctx);
-	/* Waits between two looks at a starting container; NULL: nanosleep. Tests count instead. */
+	/* Waits between two looks at a starting container; NULL: in earnest. Tests count instead. */
 	void (*pause)(void *ctx, unsigned ms);
 };
+
+uint64_t upt_engine_now_ms(const struct upt_engine_http *http);
+void upt_engine_pause(const struct upt_engine_http *http, unsigned ms);
 
 #endif

@@ -8,22 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/monotonic.h"
 #include "installer/run.h"
 
 #define OUTPUT_MAX_BYTES 2048
 #define SYSTEMCTL_TIMEOUT_MS 10000
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static bool
 is_cancelled(const struct upt_health *health)
@@ -201,7 +192,7 @@ look(const struct upt_health *health, const struct upt_log *log, struct upt_err 
 enum upt_code
 upt_health_wait(const struct upt_health *health, const struct upt_log *log, struct upt_err *err)
 {
-	int64_t end = now_ms() + health->timeout_ms;
+	int64_t end = upt_monotonic_ms() + health->timeout_ms;
 	char reason[UPT_ERR_MESSAGE_MAX] = "";
 	enum upt_code code;
 
@@ -222,7 +213,7 @@ upt_health_wait(const struct upt_health *health, const struct upt_log *log, stru
 		if (strcmp(reason, why.message) != 0)
 			upt_log(log, UPT_LOG_INFO, "not well yet: %s", why.message);
 		memcpy(reason, why.message, sizeof(reason));
-		if (now_ms() >= end)
+		if (upt_monotonic_ms() >= end)
 			return upt_fail(err, UPT_E_INSTALL, "not well after %u s: %s",
 				health->timeout_ms / 1000, reason);
 		(void)poll(NULL, 0, (int)health->pause_ms);

@@ -6,7 +6,6 @@
 #include "installer/oci_internal.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define PULL_MAX_BYTES ((size_t)8 << 20) /* of progress lines, not of layers */
 #define LINE_MAX_BYTES ((size_t)64 * 1024)
@@ -35,24 +34,12 @@ struct pull {
 	struct upt_err error;
 };
 
-static uint64_t
-now_ms(const struct pull *pull)
-{
-	const struct upt_engine_http *http = pull->oci->http;
-	struct timespec now;
-
-	if (http->now_ms != NULL)
-		return http->now_ms(http->ctx);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void
 report(struct pull *pull, bool always, const char *what, uint64_t done, uint64_t total,
 	const char *unit)
 {
 	const struct upt_install_progress *progress = pull->job->progress;
-	uint64_t now = now_ms(pull);
+	uint64_t now = upt_engine_now_ms(pull->oci->http);
 
 	if (progress == NULL || progress->report == NULL)
 		return;
@@ -66,7 +53,7 @@ report(struct pull *pull, bool always, const char *what, uint64_t done, uint64_t
 static void
 note_step(struct pull *pull)
 {
-	pull->window_ms = now_ms(pull);
+	pull->window_ms = upt_engine_now_ms(pull->oci->http);
 	pull->window_bytes = pull->bytes;
 }
 
@@ -77,7 +64,7 @@ judge(struct pull *pull, struct upt_err *err)
 	uint64_t window_s = pull->job->stall_s;
 	uint64_t came = pull->bytes - pull->window_bytes;
 
-	if (now_ms(pull) - pull->window_ms < window_s * 1000)
+	if (upt_engine_now_ms(pull->oci->http) - pull->window_ms < window_s * 1000)
 		return UPT_OK;
 	if (came < window_s * pull->job->min_speed_bytes)
 		return upt_fail(err, UPT_E_TOO_SLOW,

@@ -8,8 +8,9 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/monotonic.h"
 
 #define TICK_MS 50
 #define PIPE_CHUNKS 64 /* of 1 KiB: all that a pipe holds */
@@ -92,15 +93,6 @@ enum upt_code
 upt_run_spawn(const char *const *argv, int out_fd, bool both, pid_t *pid, struct upt_err *err)
 {
 	return spawn(&(struct upt_run){.argv = argv}, out_fd, both, pid, err);
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* A program under way. */
@@ -189,7 +181,7 @@ is_cancelled(const struct upt_run *run)
 static bool
 watch(struct child *child, unsigned timeout_ms, bool heeds_cancel, struct upt_err *err)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = upt_monotonic_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd wait = {.fd = child->fd, .events = POLLIN};
@@ -198,7 +190,7 @@ watch(struct child *child, unsigned timeout_ms, bool heeds_cancel, struct upt_er
 		take_output(child, err);
 		if (ended)
 			return true;
-		if (now_ms() >= end || (heeds_cancel && is_cancelled(child->run)))
+		if (upt_monotonic_ms() >= end || (heeds_cancel && is_cancelled(child->run)))
 			return false;
 		(void)poll(&wait, 1, TICK_MS);
 	}

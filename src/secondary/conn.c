@@ -6,18 +6,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define CANCEL_SLICE_MS 200
-
-int64_t
-upt_conn_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 enum upt_code
 upt_conn_prepare(int fd, struct upt_err *err)
@@ -36,7 +26,7 @@ upt_conn_prepare(int fd, struct upt_err *err)
 static int64_t
 deadline(const struct upt_conn *conn, uint64_t extra_ms)
 {
-	int64_t at = upt_conn_now_ms() + conn->timeout_ms;
+	int64_t at = upt_monotonic_ms() + conn->timeout_ms;
 
 	if (__builtin_add_overflow(at, (int64_t)(extra_ms < INT64_MAX ? extra_ms : INT64_MAX), &at))
 		at = INT64_MAX;
@@ -51,7 +41,7 @@ wait_for(const struct upt_conn *conn, short events, int64_t until_ms, struct upt
 		{.fd = conn->fd, .events = events}, {.fd = conn->stop_fd, .events = POLLIN}};
 
 	for (;;) {
-		int64_t left = until_ms - upt_conn_now_ms();
+		int64_t left = until_ms - upt_monotonic_ms();
 		int64_t slice = conn->cancel != NULL ? CANCEL_SLICE_MS : 60 * 1000;
 		int n;
 

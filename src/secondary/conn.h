@@ -6,18 +6,17 @@
 #ifndef UPT_SECONDARY_CONN_H
 #define UPT_SECONDARY_CONN_H
 
+#include "base/monotonic.h"
 #include "secondary/protocol.h"
 
 struct upt_conn {
 	int fd; /* borrowed */
 	unsigned timeout_ms; /* for one whole frame, from the start of the wait */
-	int64_t end_ms; /* upt_conn_now_ms() at which the conversation is over; 0: never */
+	int64_t end_ms; /* upt_monotonic_ms() at which the conversation is over; 0: never */
 	const volatile bool *cancel; /* looked at several times a second; may be NULL */
 	int stop_fd; /* readable: stop (a signalfd); -1: none */
 };
 
-/* Milliseconds of a clock that nobody can set. */
-int64_t upt_conn_now_ms(void);
 /* Sets O_NONBLOCK, TCP_NODELAY and SO_KEEPALIVE; the last two quietly fail on other sockets. */
 UPT_NODISCARD enum upt_code upt_conn_prepare(int fd, struct upt_err *err);
 

@@ -21,13 +21,13 @@ unreachable(int errnum, struct upt_err *err)
 static enum upt_code
 wait_connected(const struct upt_ip_link *self, int fd, struct upt_err *err)
 {
-	int64_t until_ms = upt_conn_now_ms() + self->conn.timeout_ms;
+	int64_t until_ms = upt_monotonic_ms() + self->conn.timeout_ms;
 	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
 	socklen_t len = sizeof(int);
 	int error = 0, n = 0;
 
 	while (n <= 0) {
-		int64_t left = until_ms - upt_conn_now_ms();
+		int64_t left = until_ms - upt_monotonic_ms();
 		if (self->conn.cancel != NULL && *self->conn.cancel)
 			return upt_fail(err, UPT_E_CANCELLED, "interrupted");
 		if (left <= 0)

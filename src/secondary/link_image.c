@@ -20,7 +20,7 @@ struct progress {
 static enum upt_code
 tell(struct progress *p, const char *what, uint64_t done, struct upt_err *err)
 {
-	int64_t now = upt_conn_now_ms();
+	int64_t now = upt_monotonic_ms();
 
 	if (p->to == NULL)
 		return UPT_OK;
@@ -64,7 +64,7 @@ stream(struct upt_ip_call *call, const struct upt_install_job *job, uint64_t off
 {
 	struct progress p = {.to = to, .total = job->image->length_bytes};
 
-	call->conn.end_ms = upt_conn_now_ms() + call->conn.timeout_ms +
+	call->conn.end_ms = upt_monotonic_ms() + call->conn.timeout_ms +
 			    (int64_t)((p.total - offset) / STREAM_BYTES_PER_MS);
 	while (offset < p.total && !upt_conn_readable(&call->conn)) {
 		uint64_t left = p.total - offset;

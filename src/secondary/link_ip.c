@@ -187,7 +187,7 @@ serve_metadata(
 	const unsigned allowed = UPT_WIRE_BIT(UPT_WIRE_NEED) | UPT_WIRE_BIT(UPT_WIRE_VERDICT);
 	enum upt_wire_type type;
 
-	call->conn.end_ms = upt_conn_now_ms() + (int64_t)VERIFY_TIMEOUTS * call->conn.timeout_ms;
+	call->conn.end_ms = upt_monotonic_ms() + (int64_t)VERIFY_TIMEOUTS * call->conn.timeout_ms;
 	UPT_TRY(upt_wire_put_empty(&call->out, UPT_WIRE_VERIFY, err));
 	UPT_TRY(upt_ip_send_out(call, err));
 	for (unsigned i = 0; i <= UPT_WIRE_MAX_NEEDS; i++) {

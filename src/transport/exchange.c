@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "base/monotonic.h"
 #include "transport/fault.h"
 #include "transport/options.h"
 #include "transport/url.h"
@@ -13,10 +14,7 @@
 uint64_t
 upt_http_now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)upt_monotonic_ms();
 }
 
 /* A line may be a secret (struct upt_http_stream). */

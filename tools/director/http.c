@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
+#include "base/monotonic.h"
 #include "http.h"
 #include "identity.h"
 #include "routes.h"
@@ -51,15 +51,6 @@ struct exchange {
 	int64_t started_ms;
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* ---- connections ---- */
 
 static void
@@ -95,7 +86,7 @@ add_connection(struct http_server *server, struct MHD_Connection *mhd, void **co
 	if (connection == NULL)
 		return;
 	connection->fd = info != NULL ? info->connect_fd : -1;
-	connection->deadline_ms = now_ms() + server->timeout_ms;
+	connection->deadline_ms = upt_monotonic_ms() + server->timeout_ms;
 	name_peer(mhd, connection);
 	connection->next = server->connections;
 	if (connection->next != NULL)
@@ -137,7 +128,7 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 static void
 cut_off_slow(struct http_server *server)
 {
-	int64_t now = now_ms();
+	int64_t now = upt_monotonic_ms();
 
 	for (struct connection *c = server->connections; c != NULL; c = c->next) {
 		if (now < c->deadline_ms)
@@ -281,7 +272,7 @@ begin_request(struct http_server *server, struct MHD_Connection *mhd, const char
 		return MHD_NO;
 	exchange->server = server;
 	exchange->connection = info->socket_context;
-	exchange->started_ms = now_ms();
+	exchange->started_ms = upt_monotonic_ms();
 	exchange->connection->deadline_ms = exchange->started_ms + server->timeout_ms;
 	exchange->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	(void)snprintf(exchange->method, sizeof(exchange->method), "%s", method);
@@ -329,7 +320,7 @@ end_request(struct exchange *exchange, struct MHD_Connection *mhd)
 		return MHD_NO;
 	free_body(exchange);
 	/* Sending has its own time: a client that does not read is slow, too. */
-	exchange->connection->deadline_ms = now_ms() + exchange->server->timeout_ms;
+	exchange->connection->deadline_ms = upt_monotonic_ms() + exchange->server->timeout_ms;
 	return send_reply(exchange, mhd);
 }
 
@@ -360,7 +351,7 @@ log_request(const struct exchange *exchange, bool complete)
 	upt_log(exchange->server->log, level, "%s %s %s %s %u %zu B %lld ms%s%s%s",
 		exchange->connection->peer, exchange->vehicle[0] != '\0' ? exchange->vehicle : "-",
 		exchange->method, exchange->path, reply->status, exchange->sent_bytes,
-		(long long)(now_ms() - exchange->started_ms), reply->note[0] != '\0' ? " " : "",
+		(long long)(upt_monotonic_ms() - exchange->started_ms), reply->note[0] != '\0' ? " " : "",
 		reply->note, complete ? "" : " (broken off)");
 }
 
@@ -378,7 +369,7 @@ on_completed(
 	if (exchange->server != NULL) {
 		log_request(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 		/* An idle connection is closed by MHD in half of this time, quietly. */
-		exchange->connection->deadline_ms = now_ms() + 2 * server->timeout_ms;
+		exchange->connection->deadline_ms = upt_monotonic_ms() + 2 * server->timeout_ms;
 		free_body(exchange);
 		server->n_running--;
 	}
