@@ -7,6 +7,7 @@
 #define UPT_TOOLS_DIRECTOR_REPLY_H
 
 #include "director.h"
+#include "metadata/limits.h"
 
 struct reply {
 	unsigned status; /* HTTP status; 0 while there is none */
@@ -28,8 +29,8 @@ struct request {
 };
 
 /* Limits of bodies and what is kept of them. */
-#define ECUS_MAX_BYTES ((size_t)64 * 1024)
-#define ECUS_MAX 256
+#define ECUS_MAX UPT_MAX_TARGET_ECUS /* of one vehicle: as many as it can be configured with */
+#define ECUS_MAX_BYTES ((size_t)ECUS_MAX * 2048) /* each with a key of RSA 8192 */
 #define EVENTS_MAX_BYTES ((size_t)256 * 1024)
 #define EVENTS_MAX 500 /* in one request */
 #define EVENTS_KEPT 2000 /* of one vehicle */

@@ -87,6 +87,57 @@ damaged_registrations_never_change_an_ecu(void **state)
 	assert_int_equal(status_of(f, "/director/ecus", &f->registration), 200);
 }
 
+/* The two registered ECUs and n more, with names as long as can be and a key each, from number 2 on:
+ * 0 would be of small order, 1 is left for another. */
+static void
+make_registration(struct fixture *f, int n, struct upt_buf *out)
+{
+	const struct upt_buf *known = &f->registration;
+
+	upt_buf_clear(out);
+	assert_int_equal(upt_buf_append(out, known->data, known->len - 2, NULL), UPT_OK);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(
+			upt_buf_printf(out, NULL,
+				",{\"ecu_serial\":\"%0*d\",\"hardware_identifier\":\"%0*d\","
+				"\"clientKey\":{\"keytype\":\"ed25519\",\"keyval\":"
+				"{\"public\":\"%08x%056d\"}}}",
+				UPT_ECU_SERIAL_MAX, i, UPT_HARDWARE_ID_MAX, i, i + 2, 0),
+			UPT_OK);
+	assert_int_equal(upt_buf_append(out, "]}", 2, NULL), UPT_OK);
+}
+
+static void
+a_vehicle_has_as_many_ecus_as_it_can_be_configured_with(void **state)
+{
+	struct fixture *f = *state;
+	upt_cleanup(upt_buf_clear) struct upt_buf body = {0};
+	struct upt_digest before = database_digest(f), after;
+
+	make_registration(f, UPT_MAX_TARGET_ECUS - 1, &body);
+	assert_int_equal(status_of(f, "/director/ecus", &body), 400);
+	after = database_digest(f);
+	assert_true(upt_digest_equal(&before, &after));
+	make_registration(f, UPT_MAX_TARGET_ECUS - 2, &body);
+	assert_true(body.len < ECUS_MAX_BYTES);
+	assert_int_equal(status_of(f, "/director/ecus", &body), 201);
+	assert_int_equal(status_of(f, "/director/ecus", &body), 200);
+	/* nor one by one */
+	before = database_digest(f);
+	upt_buf_clear(&body);
+	assert_int_equal(
+		upt_buf_append(&body, f->registration.data, f->registration.len - 2, NULL), UPT_OK);
+	assert_int_equal(
+		upt_buf_printf(&body, NULL,
+			",{\"ecu_serial\":\"one\",\"hardware_identifier\":\"h\",\"clientKey\":"
+			"{\"keytype\":\"ed25519\",\"keyval\":{\"public\":\"%08x%056d\"}}}]}",
+			1, 0),
+		UPT_OK);
+	assert_int_equal(status_of(f, "/director/ecus", &body), 409);
+	after = database_digest(f);
+	assert_true(upt_digest_equal(&before, &after));
+}
+
 static void
 make_manifest(struct fixture *f, uint64_t counter, struct upt_buf *out)
 {
@@ -214,6 +265,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			damaged_registrations_never_change_an_ecu, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_vehicle_has_as_many_ecus_as_it_can_be_configured_with, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_manifests_change_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_counter_must_rise, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_of_a_vehicle_are_bounded, setup, teardown),
