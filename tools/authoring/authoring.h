@@ -22,6 +22,8 @@ struct upt_author_role {
 	unsigned threshold;
 };
 
+/* Frees what upt_cleanup() or a caller owns; *json is NULL afterwards. */
+void upt_author_json_clear(cJSON **json);
 /*
  * New payloads: {"_type","spec_version","version","expires", ...}; NULL without memory. A version
  * above 2^53 - 1 is refused when the payload is signed. Nothing checks thresholds against keys:

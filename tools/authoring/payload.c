@@ -5,7 +5,7 @@
 #include "json/json.h"
 
 void
-author_json_clear(cJSON **json)
+upt_author_json_clear(cJSON **json)
 {
 	cJSON_Delete(*json);
 	*json = NULL;
@@ -14,7 +14,7 @@ author_json_clear(cJSON **json)
 cJSON *
 author_payload(const char *type, uint64_t version, int64_t expires)
 {
-	upt_cleanup(author_json_clear) cJSON *payload = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *payload = cJSON_CreateObject();
 	char time[UPT_TIME_TEXT_SIZE];
 	cJSON *result;
 
@@ -62,7 +62,7 @@ author_exact(double number, uint64_t *out)
 cJSON *
 author_hashes(const struct upt_digest *digests, size_t n)
 {
-	upt_cleanup(author_json_clear) cJSON *hashes = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *hashes = cJSON_CreateObject();
 	char hex[2 * UPT_HASH_MAX_BYTES + 1];
 	cJSON *result;
 
@@ -79,7 +79,7 @@ author_hashes(const struct upt_digest *digests, size_t n)
 cJSON *
 upt_author_key(const struct upt_private_key *key)
 {
-	upt_cleanup(author_json_clear) cJSON *object = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *object = cJSON_CreateObject();
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 	cJSON *keyval, *result;
 
@@ -132,7 +132,7 @@ cJSON *
 upt_author_root(uint64_t version, int64_t expires, bool consistent_snapshot,
 	const struct upt_author_role *roles, size_t n_roles)
 {
-	upt_cleanup(author_json_clear) cJSON *root = author_payload("root", version, expires);
+	upt_cleanup(upt_author_json_clear) cJSON *root = author_payload("root", version, expires);
 	cJSON *keys, *list, *result;
 
 	if (root == NULL ||
@@ -154,7 +154,7 @@ upt_author_root(uint64_t version, int64_t expires, bool consistent_snapshot,
 static cJSON *
 payload_with_meta(const char *type, uint64_t version, int64_t expires)
 {
-	upt_cleanup(author_json_clear) cJSON *payload = author_payload(type, version, expires);
+	upt_cleanup(upt_author_json_clear) cJSON *payload = author_payload(type, version, expires);
 	cJSON *result;
 
 	if (payload == NULL || cJSON_AddObjectToObject(payload, "meta") == NULL)
@@ -180,7 +180,7 @@ static enum upt_code
 list_file(cJSON *payload, const char *file_name, uint64_t version, struct upt_span bytes,
 	struct upt_err *err)
 {
-	upt_cleanup(author_json_clear) cJSON *entry = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *entry = cJSON_CreateObject();
 	cJSON *meta = cJSON_GetObjectItemCaseSensitive(payload, "meta");
 	struct upt_digest digest;
 	cJSON *taken;

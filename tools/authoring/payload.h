@@ -8,7 +8,6 @@
 #include "authoring/authoring.h"
 
 /* Frees a cJSON local and fits upt_cleanup(). */
-void author_json_clear(cJSON **json);
 /* {"_type","spec_version","version","expires"}. */
 cJSON *author_payload(const char *type, uint64_t version, int64_t expires);
 /* Puts value (taken over, also on failure) under name, in place of what stands there. */

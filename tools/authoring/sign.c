@@ -40,7 +40,7 @@ numbers_to_text(cJSON *item, struct upt_err *err)
 static enum upt_code
 canonical_payload(const cJSON *payload, struct upt_buf *out, struct upt_err *err)
 {
-	upt_cleanup(author_json_clear) cJSON *copy = cJSON_Duplicate(payload, true);
+	upt_cleanup(upt_author_json_clear) cJSON *copy = cJSON_Duplicate(payload, true);
 	struct upt_json_doc doc;
 	enum upt_code code;
 	char *text;

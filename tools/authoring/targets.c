@@ -7,7 +7,7 @@
 cJSON *
 upt_author_targets(uint64_t version, int64_t expires)
 {
-	upt_cleanup(author_json_clear) cJSON *payload = author_payload("targets", version, expires);
+	upt_cleanup(upt_author_json_clear) cJSON *payload = author_payload("targets", version, expires);
 	cJSON *result;
 
 	if (payload == NULL || cJSON_AddObjectToObject(payload, "targets") == NULL)
@@ -55,8 +55,8 @@ check_image(const struct upt_image *image, const cJSON *custom, struct upt_err *
 static enum upt_code
 make_entry(const struct upt_image *image, cJSON **custom, cJSON **out, struct upt_err *err)
 {
-	upt_cleanup(author_json_clear) cJSON *entry = cJSON_CreateObject();
-	upt_cleanup(author_json_clear) cJSON *own_custom = *custom;
+	upt_cleanup(upt_author_json_clear) cJSON *entry = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *own_custom = *custom;
 	cJSON *taken;
 
 	*out = NULL;
@@ -88,7 +88,7 @@ enum upt_code
 upt_author_add_target(
 	cJSON *targets, const struct upt_image *image, cJSON *custom, struct upt_err *err)
 {
-	upt_cleanup(author_json_clear) cJSON *owned = custom;
+	upt_cleanup(upt_author_json_clear) cJSON *owned = custom;
 	cJSON *list, *entry;
 
 	UPT_TRY(get_targets(targets, &list, err));
@@ -162,7 +162,7 @@ static enum upt_code
 add_targets(cJSON *targets, const struct upt_image *images, cJSON **customs, size_t n,
 	struct upt_err *err)
 {
-	upt_cleanup(author_json_clear) cJSON *fresh = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *fresh = cJSON_CreateObject();
 	upt_cleanup(upt_free_ptr) struct entry_ref *all = NULL;
 	cJSON *list;
 
@@ -182,7 +182,7 @@ upt_author_add_targets(cJSON *targets, const struct upt_image *images, cJSON **c
 	enum upt_code code = add_targets(targets, images, customs, n, err);
 
 	for (size_t i = 0; customs != NULL && i < n; i++)
-		author_json_clear(&customs[i]); /* left only by a failure */
+		upt_author_json_clear(&customs[i]); /* left only by a failure */
 	return code;
 }
 
@@ -225,7 +225,7 @@ get_delegations(cJSON *targets)
 static cJSON *
 make_delegation(const char *name, const struct upt_author_scope *scope)
 {
-	upt_cleanup(author_json_clear) cJSON *entry = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *entry = cJSON_CreateObject();
 	cJSON *result;
 
 	if (entry == NULL || cJSON_AddStringToObject(entry, "name", name) == NULL ||
@@ -269,7 +269,7 @@ upt_author_add_delegation(cJSON *targets, const struct upt_author_role *role,
 {
 	const struct upt_author_scope scope = {
 		paths, n_paths, hardware_ids, n_hardware_ids, terminating};
-	upt_cleanup(author_json_clear) cJSON *entry = make_delegation(role->name, &scope);
+	upt_cleanup(upt_author_json_clear) cJSON *entry = make_delegation(role->name, &scope);
 
 	if (entry == NULL || !author_add_role(entry, role))
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory to delegate to %s", role->name);
@@ -299,7 +299,7 @@ upt_author_add_multi_role_delegation(cJSON *targets, const char *name,
 	const struct upt_author_role *roles, size_t n_roles, unsigned min_roles,
 	const struct upt_author_scope *scope, struct upt_err *err)
 {
-	upt_cleanup(author_json_clear) cJSON *entry = make_delegation(name, scope);
+	upt_cleanup(upt_author_json_clear) cJSON *entry = make_delegation(name, scope);
 
 	if (entry == NULL ||
 		cJSON_AddNumberToObject(entry, "min_roles_in_agreement", min_roles) == NULL ||

@@ -10,17 +10,6 @@ struct change {
 	bool changed;
 };
 
-static void
-digest_hex(const struct upt_image *image, enum upt_hash_alg alg,
-	char out[static 2 * UPT_HASH_MAX_BYTES + 1])
-{
-	const struct upt_digest *digest = upt_image_digest(image, alg);
-
-	out[0] = '\0';
-	if (digest != NULL)
-		upt_hex_encode(upt_span(digest->bytes, digest->len), out);
-}
-
 /* An ECU twice in one change would get whatever comes last: surely not what was meant. */
 static enum upt_code
 check_distinct(const struct assignment *assignments, size_t n, struct upt_err *err)
@@ -130,8 +119,8 @@ record_target(struct change *change, const struct assignment *assignment, struct
 	char sha256[2 * UPT_HASH_MAX_BYTES + 1], sha512[2 * UPT_HASH_MAX_BYTES + 1];
 	bool row = false;
 
-	digest_hex(image, UPT_HASH_SHA256, sha256);
-	digest_hex(image, UPT_HASH_SHA512, sha512);
+	director_digest_hex(image, UPT_HASH_SHA256, sha256);
+	director_digest_hex(image, UPT_HASH_SHA512, sha512);
 	UPT_TRY(db_query(&change->d->db, &statement, err,
 		"SELECT length, sha256, sha512, custom FROM target WHERE vehicle = ? AND name = ?",
 		DB_ARGS(db_text(change->vehicle), db_text(image->name))));
@@ -196,8 +185,8 @@ release_ecus(struct change *change, const struct assignment *assignment, struct 
 {
 	char sha256[2 * UPT_HASH_MAX_BYTES + 1], sha512[2 * UPT_HASH_MAX_BYTES + 1];
 
-	digest_hex(&assignment->image, UPT_HASH_SHA256, sha256);
-	digest_hex(&assignment->image, UPT_HASH_SHA512, sha512);
+	director_digest_hex(&assignment->image, UPT_HASH_SHA256, sha256);
+	director_digest_hex(&assignment->image, UPT_HASH_SHA512, sha512);
 	for (size_t i = 0; i < assignment->n_ecus; i++) {
 		UPT_TRY(db_run(&change->d->db, err,
 			"DELETE FROM assignment WHERE vehicle = ?1 AND ecu = ?2 AND NOT EXISTS"

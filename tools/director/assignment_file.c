@@ -3,21 +3,9 @@
 #include <fcntl.h>
 #include <strings.h>
 #include "assignment.h"
+#include "authoring/authoring.h"
 #include "base/file.h"
 #include "json/json.h"
-
-static void
-free_json(cJSON **json)
-{
-	cJSON_Delete(*json);
-	*json = NULL;
-}
-
-static enum upt_code
-no_memory(struct upt_err *err)
-{
-	return upt_fail(err, UPT_E_NO_MEMORY, "out of memory");
-}
 
 void
 assignment_clear(struct assignment *assignment)
@@ -34,7 +22,7 @@ assignment_clear(struct assignment *assignment)
 static bool
 is_text(const char *text)
 {
-	upt_cleanup(free_json) cJSON *json = cJSON_CreateString(text);
+	upt_cleanup(upt_author_json_clear) cJSON *json = cJSON_CreateString(text);
 	upt_cleanup(upt_free_ptr) char *printed = cJSON_PrintUnformatted(json);
 	struct upt_json_doc doc;
 
@@ -103,7 +91,7 @@ keep_custom(struct assignment *assignment, const cJSON *json, struct upt_err *er
 	upt_cleanup(upt_free_ptr) char *text = cJSON_PrintUnformatted(json);
 
 	if (text == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	upt_buf_clear(&assignment->custom);
 	return upt_buf_append(&assignment->custom, text, strlen(text), err);
 }
@@ -112,26 +100,26 @@ enum upt_code
 assignment_set_custom(
 	struct assignment *assignment, const char *format, const char *uri, struct upt_err *err)
 {
-	upt_cleanup(free_json) cJSON *json = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *json = cJSON_CreateObject();
 
 	if (json == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	if (format != NULL) {
 		UPT_TRY(check_format(format, err));
 		if (cJSON_AddStringToObject(json, "targetFormat", format) == NULL)
-			return no_memory(err);
+			return director_no_memory(err);
 	}
 	if (uri != NULL) {
 		UPT_TRY(check_uri(uri, err));
 		if (cJSON_AddStringToObject(json, "uri", uri) == NULL)
-			return no_memory(err);
+			return director_no_memory(err);
 	}
 	if (assignment->image.has_release_counter) {
 		upt_cleanup(upt_buf_clear) struct upt_buf digits = {0};
 		UPT_TRY(upt_buf_printf(&digits, err, "%llu",
 			(unsigned long long)assignment->image.release_counter));
 		if (cJSON_AddRawToObject(json, "releaseCounter", (const char *)digits.data) == NULL)
-			return no_memory(err);
+			return director_no_memory(err);
 	}
 	return keep_custom(assignment, json, err);
 }
@@ -156,10 +144,10 @@ assignment_set_uri(struct assignment *assignment, const char *uri, struct upt_er
 
 	/* A checked URI may hold '"' or '\': cJSON escapes it. */
 	UPT_TRY(check_uri(uri, err));
-	upt_cleanup(free_json) cJSON *json = cJSON_CreateString(uri);
+	upt_cleanup(upt_author_json_clear) cJSON *json = cJSON_CreateString(uri);
 	upt_cleanup(upt_free_ptr) char *text = cJSON_PrintUnformatted(json);
 	if (text == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	UPT_TRY(upt_buf_append(&out, "{", 1, err));
 	UPT_TRY(append_member(&out, upt_span_str("uri"), upt_span_str(text), err));
 	struct upt_json_iter it = upt_json_iter(upt_buf_span(&assignment->custom));

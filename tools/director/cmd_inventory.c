@@ -1,6 +1,7 @@
 /* What the fleet has and shall have: a table of 100 columns for people, JSON for programs. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include "authoring/authoring.h"
 #include "base/clock.h"
 #include "cli.h"
 #include "director.h"
@@ -32,13 +33,6 @@ enum column {
 	" installed_name, installed_length, installed_sha256, missing, assigned_name,"             \
 	" assigned_sha256, assigned_length, assigned_at, state"                                    \
 	" FROM ecu_view WHERE vehicle = ? ORDER BY is_primary DESC, position"
-
-static void
-free_json(cJSON **json)
-{
-	cJSON_Delete(*json);
-	*json = NULL;
-}
 
 static bool
 is_null(sqlite3_stmt *row, int column)
@@ -398,7 +392,7 @@ show(struct director *d, const char *vehicle, cJSON *vehicles, struct upt_err *e
 static enum upt_code
 show_json(struct director *d, const char *vehicle, struct upt_err *err)
 {
-	upt_cleanup(free_json) cJSON *json = cJSON_CreateObject();
+	upt_cleanup(upt_author_json_clear) cJSON *json = cJSON_CreateObject();
 	cJSON *vehicles = cJSON_AddArrayToObject(json, "vehicles");
 
 	if (vehicles == NULL)

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include "base/encode.h"
 #include "director.h"
 
 static const struct {
@@ -34,6 +35,23 @@ role_find(struct upt_span name, enum role *out)
 		}
 	}
 	return false;
+}
+
+enum upt_code
+director_no_memory(struct upt_err *err)
+{
+	return upt_fail(err, UPT_E_NO_MEMORY, "out of memory");
+}
+
+void
+director_digest_hex(const struct upt_image *image, enum upt_hash_alg alg,
+	char out[static 2 * UPT_HASH_MAX_BYTES + 1])
+{
+	const struct upt_digest *digest = upt_image_digest(image, alg);
+
+	out[0] = '\0';
+	if (digest != NULL)
+		upt_hex_encode(upt_span(digest->bytes, digest->len), out);
 }
 
 bool

@@ -9,6 +9,7 @@
 
 #include "crypto/crypto.h"
 #include "db.h"
+#include "metadata/image.h"
 
 #define DIRECTOR_VEHICLE_ID_MAX 128
 #define DIRECTOR_LIFETIME_MIN_S 2
@@ -71,6 +72,11 @@ director_renew_root(struct director *d, int64_t now, bool *renewed, struct upt_e
 UPT_NODISCARD enum upt_code director_rotate(struct director *d, enum role role, bool keep_old_key,
 	int64_t now, uint64_t *version, struct upt_err *err);
 
+/* UPT_E_NO_MEMORY, for what says only that. */
+enum upt_code director_no_memory(struct upt_err *err);
+/* The image's digest of that kind in hex, "" when it has none. */
+void director_digest_hex(const struct upt_image *image, enum upt_hash_alg alg,
+	char out[static 2 * UPT_HASH_MAX_BYTES + 1]);
 /* True for 1 to DIRECTOR_VEHICLE_ID_MAX characters of [A-Za-z0-9._:-]. */
 bool vehicle_id_check(struct upt_span id);
 

@@ -24,12 +24,6 @@ struct check {
 	size_t n_missing;
 };
 
-static enum upt_code
-no_memory(struct upt_err *err)
-{
-	return upt_fail(err, UPT_E_NO_MEMORY, "out of memory");
-}
-
 /*
  * Turns a refusal into a reply: 400 for what cannot be read, 403 for what must not be believed. A
  * failure of ours stays a failure: a vehicle must not be told that its signature is bad when this
@@ -204,17 +198,6 @@ record_installation(
 	return UPT_OK;
 }
 
-static void
-digest_hex(const struct upt_image *image, enum upt_hash_alg alg,
-	char out[static 2 * UPT_HASH_MAX_BYTES + 1])
-{
-	const struct upt_digest *digest = upt_image_digest(image, alg);
-
-	out[0] = '\0';
-	if (digest != NULL)
-		upt_hex_encode(upt_span(digest->bytes, digest->len), out);
-}
-
 static enum upt_code
 record_attacks(struct check *check, const struct upt_ecu_report *report, struct upt_err *err)
 {
@@ -239,8 +222,8 @@ record_ecu(struct check *check, const struct upt_ecu_report *report, struct upt_
 	const struct upt_image *image = &report->installed;
 	char sha256[2 * UPT_HASH_MAX_BYTES + 1], sha512[2 * UPT_HASH_MAX_BYTES + 1];
 
-	digest_hex(image, UPT_HASH_SHA256, sha256);
-	digest_hex(image, UPT_HASH_SHA512, sha512);
+	director_digest_hex(image, UPT_HASH_SHA256, sha256);
+	director_digest_hex(image, UPT_HASH_SHA512, sha512);
 	UPT_TRY(db_run(&check->d->db, err,
 		"UPDATE ecu SET counter = ?, reported_at = ?, report_time = ?, installed_name = ?,"
 		" installed_length = ?, installed_sha256 = ?, installed_sha512 = ?, missing = 0"
@@ -262,7 +245,7 @@ check_ecu(struct check *check, const struct upt_manifest_entry *entry, struct up
 	int64_t counter = -1;
 
 	if (report == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	enum upt_code code =
 		load_ecu(check->d, check->request->vehicle, entry->ecu_serial, &key, &counter, err);
 	if (code == UPT_E_NOT_FOUND)

@@ -19,19 +19,6 @@ struct plan {
 	bool sign[N_ROLES];
 };
 
-static void
-free_json(cJSON **json)
-{
-	cJSON_Delete(*json);
-	*json = NULL;
-}
-
-static enum upt_code
-no_memory(struct upt_err *err)
-{
-	return upt_fail(err, UPT_E_NO_MEMORY, "out of memory");
-}
-
 static enum upt_code
 read_latest(struct director *d, enum role role, const char *vehicle, struct latest *out,
 	struct upt_err *err)
@@ -128,7 +115,7 @@ add_ecu_identifiers(struct director *d, const struct plan *plan, const char *tar
 		cJSON *ecu = cJSON_AddObjectToObject(ecus, db_column_text(statement, 0));
 		if (cJSON_AddStringToObject(ecu, "hardwareId", db_column_text(statement, 1)) ==
 			NULL)
-			return no_memory(err);
+			return director_no_memory(err);
 		UPT_TRY(db_step(statement, &row, err));
 	}
 	return UPT_OK;
@@ -170,9 +157,9 @@ add_targets(struct director *d, const struct plan *plan, cJSON *payload, struct 
 	while (row) {
 		struct upt_image image;
 		UPT_TRY(read_image(statement, &image, err));
-		upt_cleanup(free_json) cJSON *custom = cJSON_Parse(db_column_text(statement, 4));
+		upt_cleanup(upt_author_json_clear) cJSON *custom = cJSON_Parse(db_column_text(statement, 4));
 		if (!cJSON_IsObject(custom))
-			return no_memory(err);
+			return director_no_memory(err);
 		UPT_TRY(add_ecu_identifiers(d, plan, image.name, custom, err));
 		cJSON *given = custom;
 		custom = NULL;
@@ -193,7 +180,7 @@ add_vehicle(struct director *d, const struct plan *plan, cJSON *payload, struct 
 	cJSON *custom = cJSON_AddObjectToObject(payload, "custom");
 
 	if (cJSON_AddStringToObject(custom, "vehicleId", plan->vehicle) == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	enum upt_code code = db_get_bytes(&d->db, &correlation, err,
 		"SELECT correlation_id FROM vehicle WHERE id = ?"
 		" AND EXISTS (SELECT 1 FROM assignment WHERE vehicle = ?1)",
@@ -203,7 +190,7 @@ add_vehicle(struct director *d, const struct plan *plan, cJSON *payload, struct 
 	UPT_TRY(code);
 	return cJSON_AddStringToObject(custom, "correlationId", (const char *)correlation.data) ==
 			       NULL
-		       ? no_memory(err)
+		       ? director_no_memory(err)
 		       : UPT_OK;
 }
 
@@ -211,11 +198,11 @@ static enum upt_code
 make_targets(struct director *d, const struct plan *plan, struct upt_buf *out, struct upt_err *err)
 {
 	const struct latest *latest = &plan->latest[ROLE_TARGETS];
-	upt_cleanup(free_json) cJSON *payload =
+	upt_cleanup(upt_author_json_clear) cJSON *payload =
 		upt_author_targets((uint64_t)latest->version + 1, plan->now + latest->lifetime_s);
 
 	if (payload == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	UPT_TRY(add_targets(d, plan, payload, err));
 	UPT_TRY(add_vehicle(d, plan, payload, err));
 	return sign_and_record(d, plan, ROLE_TARGETS, payload, out, err);
@@ -226,11 +213,11 @@ make_snapshot(struct director *d, const struct plan *plan, uint64_t targets_vers
 	struct upt_span targets, struct upt_buf *out, struct upt_err *err)
 {
 	const struct latest *latest = &plan->latest[ROLE_SNAPSHOT];
-	upt_cleanup(free_json) cJSON *payload =
+	upt_cleanup(upt_author_json_clear) cJSON *payload =
 		upt_author_snapshot((uint64_t)latest->version + 1, plan->now + latest->lifetime_s);
 
 	if (payload == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	UPT_TRY(upt_author_snapshot_add(payload, "targets.json", targets_version, targets, err));
 	return sign_and_record(d, plan, ROLE_SNAPSHOT, payload, out, err);
 }
@@ -241,11 +228,11 @@ make_timestamp(struct director *d, const struct plan *plan, uint64_t snapshot_ve
 {
 	const struct latest *latest = &plan->latest[ROLE_TIMESTAMP];
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
-	upt_cleanup(free_json) cJSON *payload =
+	upt_cleanup(upt_author_json_clear) cJSON *payload =
 		upt_author_timestamp((uint64_t)latest->version + 1, plan->now + latest->lifetime_s);
 
 	if (payload == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	UPT_TRY(upt_author_timestamp_set(payload, snapshot_version, snapshot, err));
 	return sign_and_record(d, plan, ROLE_TIMESTAMP, payload, &bytes, err);
 }

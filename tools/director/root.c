@@ -15,19 +15,6 @@
 #define RSA_BITS 3072
 #define THRESHOLD 1
 
-static void
-free_json(cJSON **json)
-{
-	cJSON_Delete(*json);
-	*json = NULL;
-}
-
-static enum upt_code
-no_memory(struct upt_err *err)
-{
-	return upt_fail(err, UPT_E_NO_MEMORY, "out of memory");
-}
-
 static enum upt_code
 check_empty(const char *dir, struct upt_err *err)
 {
@@ -61,10 +48,10 @@ sign_root(struct director *d, uint64_t version, int64_t expires,
 			.n_keys = 1,
 			.threshold = THRESHOLD};
 	}
-	upt_cleanup(free_json) cJSON *payload =
+	upt_cleanup(upt_author_json_clear) cJSON *payload =
 		upt_author_root(version, expires, true, author, N_ROLES);
 	if (payload == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	const struct upt_private_key *signers[2] = {d->keys[ROLE_ROOT], old_root_key};
 	return upt_author_sign(payload, signers, old_root_key != NULL ? 2 : 1, out, err);
 }
@@ -85,7 +72,7 @@ export_root(const struct director *d, uint64_t version, struct upt_span bytes, s
 
 	if (asprintf(&path, "%s/%llu.root.json", d->dir, (unsigned long long)version) < 0) {
 		path = NULL;
-		return no_memory(err);
+		return director_no_memory(err);
 	}
 	return upt_file_replace(AT_FDCWD, path, 0644, bytes, err);
 }
@@ -103,7 +90,7 @@ new_key(struct director *d, enum role role, const char *key_type, uint64_t versi
 		file, sizeof(file), "%s.%llu.pem", role_name(role), (unsigned long long)version);
 	if (asprintf(&path, "%s/keys/%s", d->dir, file) < 0) {
 		path = NULL;
-		return no_memory(err);
+		return director_no_memory(err);
 	}
 	UPT_TRY(upt_private_key_generate(key_type, RSA_BITS, &key, err));
 	UPT_TRY(upt_private_key_save(key, path, err));
@@ -161,15 +148,15 @@ director_init(const char *dir, const char *key_type, const int64_t lifetimes_s[s
 	UPT_TRY(check_empty(dir, err));
 	if (asprintf(&keys, "%s/keys", dir) < 0) {
 		keys = NULL;
-		return no_memory(err);
+		return director_no_memory(err);
 	}
 	if (asprintf(&path, "%s/director.db", dir) < 0) {
 		path = NULL;
-		return no_memory(err);
+		return director_no_memory(err);
 	}
 	d.dir = strdup(dir);
 	if (d.dir == NULL)
-		return no_memory(err);
+		return director_no_memory(err);
 	UPT_TRY(upt_dir_make(keys, 0700, err));
 	UPT_TRY(db_create(&d.db, path, err));
 	return make_first(&d, key_type, lifetimes_s, now, err);
@@ -233,7 +220,7 @@ remove_key_file(const struct director *d, const char *file, struct upt_err *err)
 
 	if (asprintf(&path, "%s/keys/%s", d->dir, file) < 0) {
 		path = NULL;
-		return no_memory(err);
+		return director_no_memory(err);
 	}
 	if (unlink(path) != 0 && errno != ENOENT)
 		return upt_fail_errno(err, errno, "%s", path);

@@ -72,7 +72,7 @@ drop_signature(cJSON *signatures, const char *id)
 static enum upt_code
 cosign(const char *path, const char *key_path, const struct cli *cli, struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *doc = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *doc = NULL;
 	upt_cleanup(upt_private_key_free) struct upt_private_key *key = NULL;
 	upt_cleanup(upt_buf_clear) struct upt_buf fresh = {0};
 	upt_cleanup(upt_buf_clear) struct upt_buf out = {0};

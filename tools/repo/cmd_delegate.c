@@ -335,7 +335,7 @@ drop_staged(struct repo *repo, const char *name)
 
 	if (role == NULL || role->staged == NULL)
 		return;
-	repo_json_clear(&role->staged);
+	upt_author_json_clear(&role->staged);
 	upt_buf_clear(&role->staged_bytes);
 	role->write_staged = true;
 }
@@ -343,7 +343,7 @@ drop_staged(struct repo *repo, const char *name)
 static enum upt_code
 undelegate(struct repo *repo, const char *name, struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *entry = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *entry = NULL;
 	struct repo_role *parent;
 	cJSON *payload, *delegations, *list;
 	const cJSON *role;

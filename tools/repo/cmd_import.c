@@ -29,7 +29,7 @@ static void
 candidate_clear(struct candidate *c)
 {
 	upt_buf_clear(&c->bytes);
-	repo_json_clear(&c->payload);
+	upt_author_json_clear(&c->payload);
 }
 
 /* Reads it as a client would read that role. */
@@ -39,7 +39,7 @@ read_candidate(
 {
 	upt_cleanup(upt_metadata_free) struct upt_metadata *parsed = NULL;
 	upt_cleanup(upt_buf_clear) struct upt_buf copy = {0};
-	upt_cleanup(repo_json_clear) cJSON *envelope = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *envelope = NULL;
 	enum upt_role kind = strcmp(role->name, "root") == 0 ? UPT_ROLE_ROOT : UPT_ROLE_TARGETS;
 	enum upt_code code;
 
@@ -152,7 +152,7 @@ take_over(struct repo_role *role, struct candidate *c, struct upt_err *err)
 	c->payload = NULL;
 	upt_buf_move(&role->bytes, &c->bytes);
 	UPT_TRY(check_staged(role, err));
-	repo_json_clear(&role->staged);
+	upt_author_json_clear(&role->staged);
 	upt_buf_clear(&role->staged_bytes);
 	role->write_signed = true;
 	role->write_staged = true;

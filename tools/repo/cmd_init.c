@@ -34,7 +34,7 @@ struct init_options {
 static void
 init_options_clear(struct init_options *o)
 {
-	repo_json_clear(&o->days);
+	upt_author_json_clear(&o->days);
 }
 
 static enum upt_code
@@ -199,13 +199,13 @@ make_repository(struct repo *repo, struct init_options *o, struct upt_err *err)
 	payload = upt_author_snapshot(0, repo->now);
 	if (payload != NULL && upt_author_snapshot_add(payload, "targets.json", 1,
 				       upt_buf_span(&targets->bytes), err) != UPT_OK)
-		repo_json_clear(&payload);
+		upt_author_json_clear(&payload);
 	UPT_TRY(sign_first(repo, "snapshot", payload, err));
 	snapshot = repo_role_find(repo, "snapshot");
 	payload = upt_author_timestamp(0, repo->now);
 	if (payload != NULL &&
 		upt_author_timestamp_set(payload, 1, upt_buf_span(&snapshot->bytes), err) != UPT_OK)
-		repo_json_clear(&payload);
+		upt_author_json_clear(&payload);
 	UPT_TRY(sign_first(repo, "timestamp", payload, err));
 	return repo_save(repo, err);
 }

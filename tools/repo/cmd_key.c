@@ -47,7 +47,7 @@ read_public(const char *path, cJSON **out, struct upt_err *err)
 {
 	static const char *const members[] = {"keytype", "scheme", "keyval"};
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
-	upt_cleanup(repo_json_clear) cJSON *given = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *given = NULL;
 	struct upt_json_doc doc;
 	enum upt_code code;
 
@@ -62,7 +62,7 @@ read_public(const char *path, cJSON **out, struct upt_err *err)
 		cJSON *item = cJSON_DetachItemFromObjectCaseSensitive(given, members[i]);
 		if (item == NULL || !cJSON_AddItemToObject(*out, members[i], item)) {
 			cJSON_Delete(item);
-			repo_json_clear(out);
+			upt_author_json_clear(out);
 			return upt_fail(err, UPT_E_MALFORMED, "%s is no public key: it has no %s",
 				path, members[i]);
 		}

@@ -30,7 +30,7 @@ struct publication {
 static void
 publication_clear(struct publication *p)
 {
-	repo_json_clear(&p->old_root);
+	upt_author_json_clear(&p->old_root);
 	upt_buf_clear(&p->old_bytes);
 }
 
@@ -122,7 +122,7 @@ sign_online(struct publication *p, struct upt_err *err)
 			UPT_TRY(sign(p, role, err));
 			continue;
 		}
-		repo_json_clear(&role->staged);
+		upt_author_json_clear(&role->staged);
 	}
 	return UPT_OK;
 }

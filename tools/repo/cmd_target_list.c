@@ -12,7 +12,7 @@ static const char help[] = "      --role ROLE  only this role's (default: of all
 static enum upt_code
 print_json(FILE *out, const char *role, const cJSON *entry, struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *line = cJSON_Duplicate(entry, true);
+	upt_cleanup(upt_author_json_clear) cJSON *line = cJSON_Duplicate(entry, true);
 	char *text;
 
 	if (line == NULL || !cJSON_AddStringToObject(line, "role", role) ||

@@ -10,7 +10,7 @@
 static cJSON *
 list_roles(struct repo *repo, uint64_t version, int64_t expires, struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *payload = upt_author_snapshot(version, expires);
+	upt_cleanup(upt_author_json_clear) cJSON *payload = upt_author_snapshot(version, expires);
 	cJSON *result;
 
 	for (size_t i = REPO_N_TOP - 1; payload != NULL && i < repo->n_roles; i++) {
@@ -44,7 +44,7 @@ list_snapshot(struct repo *repo, uint64_t version, int64_t expires, struct upt_e
 	}
 	if (upt_author_timestamp_set(payload, repo_role_version(snapshot),
 		    upt_buf_span(&snapshot->bytes), err) != UPT_OK)
-		repo_json_clear(&payload);
+		upt_author_json_clear(&payload);
 	return payload;
 }
 
@@ -81,7 +81,7 @@ release_path(const struct repo_role *role, char out[static 320])
 static enum upt_code
 check_timestamp(const struct repo *repo, const struct repo_role *role, struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *envelope = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *envelope = NULL;
 	uint64_t theirs, ours = repo_role_version(role);
 
 	UPT_TRY(repo_read_json(repo, "public/timestamp.json", NULL, &envelope, err));

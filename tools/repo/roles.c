@@ -139,7 +139,7 @@ static enum upt_code
 read_payload(const struct repo *repo, const char *path, struct upt_buf *bytes, cJSON **out,
 	struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *envelope = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *envelope = NULL;
 	uint64_t version;
 
 	*out = NULL;
@@ -147,7 +147,7 @@ read_payload(const struct repo *repo, const char *path, struct upt_buf *bytes, c
 	*out = cJSON_DetachItemFromObjectCaseSensitive(envelope, "signed");
 	version = repo_json_u64(*out, "version");
 	if (!cJSON_IsObject(*out) || version >= UPT_JSON_MAX_INTEGER) {
-		repo_json_clear(out);
+		upt_author_json_clear(out);
 		return upt_fail(err, UPT_E_MALFORMED, "%s is no metadata", path);
 	}
 	return UPT_OK;
@@ -311,7 +311,7 @@ repo_role_stage(struct repo_role *role, struct upt_err *err)
 	role->write_staged = true;
 	if (role->bytes.len > 0 && upt_span_equal(signed_part(upt_buf_span(&role->staged_bytes)),
 					   signed_part(upt_buf_span(&role->bytes)))) {
-		repo_json_clear(&role->staged);
+		upt_author_json_clear(&role->staged);
 		upt_buf_clear(&role->staged_bytes);
 	}
 	return UPT_OK;

@@ -29,14 +29,14 @@ parse_custom(const char *text, cJSON **out, struct upt_err *err)
 	}
 	*out = cJSON_ParseWithOpts(p, NULL, true);
 	if (!cJSON_IsObject(*out)) {
-		repo_json_clear(out);
+		upt_author_json_clear(out);
 		return upt_fail(err, UPT_E_USAGE, "--custom %.80s is no JSON object", text);
 	}
 	/* cJSON alone cuts strings at a NUL and rounds numbers: another text than this would be signed. */
 	code = upt_json_check(json, &doc, err);
 	if (code == UPT_OK)
 		return UPT_OK;
-	repo_json_clear(out);
+	upt_author_json_clear(out);
 	return upt_wrap(err, code, "--custom");
 }
 
@@ -88,7 +88,7 @@ fill_custom(cJSON *custom, const struct add_options *o, struct upt_err *err)
 static enum upt_code
 make_custom(const struct add_options *o, cJSON **out, struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *custom = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *custom = NULL;
 
 	*out = NULL;
 	if (o->custom != NULL)
@@ -224,7 +224,7 @@ target_input_read_list(struct image_list *list, const struct add_options *o, str
 enum upt_code
 target_input_customs(const struct add_options *o, size_t n, cJSON **customs, struct upt_err *err)
 {
-	upt_cleanup(repo_json_clear) cJSON *custom = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *custom = NULL;
 
 	UPT_TRY(make_custom(o, &custom, err));
 	for (size_t i = 0; custom != NULL && i < n; i++) {

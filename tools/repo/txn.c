@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <cjson/cJSON.h>
+#include "authoring/authoring.h"
 #include "base/file.h"
 
 #define STAGING ".commit.new"
@@ -138,16 +139,10 @@ remove_folder(int dirfd, const char *name, struct upt_err *err)
 	return UPT_OK;
 }
 
-static void
-json_clear(cJSON **json)
-{
-	cJSON_Delete(*json);
-}
-
 static enum upt_code
 write_manifest(const struct txn *txn, int dirfd, struct upt_err *err)
 {
-	upt_cleanup(json_clear) cJSON *list = cJSON_CreateArray();
+	upt_cleanup(upt_author_json_clear) cJSON *list = cJSON_CreateArray();
 	enum upt_code code;
 	char *text;
 
@@ -257,7 +252,7 @@ static enum upt_code
 apply_all(int dirfd, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
-	upt_cleanup(json_clear) cJSON *list = NULL;
+	upt_cleanup(upt_author_json_clear) cJSON *list = NULL;
 	size_t i = 0;
 
 	UPT_TRY(upt_file_read(dirfd, COMMIT "/" MANIFEST, MANIFEST_MAX_BYTES, &text, err));

@@ -9,13 +9,6 @@
 #include "base/file.h"
 #include "json/json.h"
 
-void
-repo_json_clear(cJSON **json)
-{
-	cJSON_Delete(*json);
-	*json = NULL;
-}
-
 bool
 repo_json_has_string(const cJSON *array, const char *s)
 {
@@ -267,7 +260,7 @@ repo_close(struct repo *repo)
 	txn_clear(&repo->txn);
 	repo_roles_clear(repo);
 	repo_keys_clear(repo);
-	repo_json_clear(&repo->settings);
+	upt_author_json_clear(&repo->settings);
 	upt_close_fd(&repo->dirfd);
 	repo->dirfd = -1;
 }

@@ -13,6 +13,7 @@
 #define REPO_WORKSPACE_H
 
 #include <cjson/cJSON.h>
+#include "authoring/authoring.h"
 #include "repo/names.h"
 #include "repo/txn.h"
 
@@ -82,7 +83,6 @@ UPT_NODISCARD enum upt_code repo_put_role(struct repo *repo, const struct repo_r
 /* Strict reading of a JSON file of ours; *out is the caller's. bytes may be NULL. */
 UPT_NODISCARD enum upt_code repo_read_json(const struct repo *repo, const char *path, struct upt_buf *bytes,
 	cJSON **out, struct upt_err *err);
-void repo_json_clear(cJSON **json);
 
 /* ---- keys.c ---- */
 UPT_NODISCARD enum upt_code repo_keys_load(struct repo *repo, struct upt_err *err);
