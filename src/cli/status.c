@@ -103,6 +103,25 @@ add_vouchers(cJSON *ecu, struct upt_store *store, const char *serial, struct upt
 		       : no_memory(err);
 }
 
+/* What must happen before pending is what runs: "trial" of what has booted, "reboot", or a "report"
+ * of a Secondary, which was told to install it; "" when nothing is pending. */
+static enum upt_code
+add_wait(cJSON *ecu, struct upt_store *store, const struct upt_ecu_config *config,
+	struct upt_err *err)
+{
+	char name[UPT_ECU_SERIAL_MAX + 16];
+	const char *what = config->is_ip ? "report" : "reboot";
+	uint64_t n_trials;
+
+	snprintf(name, sizeof(name), "trials:%s", config->serial);
+	UPT_TRY(upt_store_get_u64(store, name, 0, &n_trials, err));
+	if (n_trials > 0)
+		what = "trial";
+	if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(ecu, "pending")))
+		what = "";
+	return cJSON_AddStringToObject(ecu, "waitsFor", what) != NULL ? UPT_OK : no_memory(err);
+}
+
 static enum upt_code
 add_ecu(cJSON *list, struct upt_store *store, const struct upt_ecu_config *config,
 	struct upt_err *err)
@@ -116,6 +135,7 @@ add_ecu(cJSON *list, struct upt_store *store, const struct upt_ecu_config *confi
 	UPT_TRY(add_image(ecu, "installed", store, config->serial, UPT_SLOT_INSTALLED, err));
 	UPT_TRY(add_image(ecu, "previous", store, config->serial, UPT_SLOT_PREVIOUS, err));
 	UPT_TRY(add_image(ecu, "pending", store, config->serial, UPT_SLOT_PENDING, err));
+	UPT_TRY(add_wait(ecu, store, config, err));
 	UPT_TRY(add_image(ecu, "refused", store, config->serial, UPT_SLOT_REFUSED, err));
 	return add_vouchers(ecu, store, config->serial, err);
 }
@@ -151,7 +171,8 @@ add_repos(struct upt_cli *cli, struct upt_store *store, cJSON *metadata, struct 
 		enum upt_repo repo;
 		enum upt_code code = upt_store_find_repo(store, name, &repo, err);
 
-		/* Configured since the last start: nothing of it is known, as UPT_REPO_NONE has it. */
+		/* Configured since the last start: nothing of it is known, as UPT_REPO_NONE has it.
+		 */
 		if (code != UPT_OK && code != UPT_E_NOT_FOUND)
 			return code;
 		UPT_TRY(add_repo(metadata, store, name, repo, err));
@@ -231,10 +252,10 @@ print_last_cycle(const cJSON *status, unsigned columns)
 	struct upt_err err;
 
 	if (!cJSON_IsObject(last)) {
-		puts("last cycle  none yet");
+		puts("last cycle none yet");
 		return;
 	}
-	if (upt_buf_printf(&line, &err, "last cycle  %s %s%s%s", text_of(last, "time"),
+	if (upt_buf_printf(&line, &err, "last cycle %s %s%s%s", text_of(last, "time"),
 		    text_of(last, "code"), text_of(last, "message")[0] != '\0' ? ": " : "",
 		    text_of(last, "message")) == UPT_OK)
 		upt_text_paragraph(stdout, (const char *)line.data, columns);
@@ -261,6 +282,15 @@ print_table_of(const cJSON *list, const char *const *header, const char *const *
 	return UPT_OK;
 }
 
+static const char *
+say_wait(const char *what)
+{
+	if (strcmp(what, "trial") == 0)
+		return "  has booted and is on trial: ";
+	return strcmp(what, "report") == 0 ? "  told to install, not reported yet: "
+					   : "  waits for a reboot: ";
+}
+
 static void
 print_ecu_notes(const cJSON *ecus, unsigned columns)
 {
@@ -276,7 +306,8 @@ print_ecu_notes(const cJSON *ecus, unsigned columns)
 			continue;
 		print_line(columns, "", text_of(ecu, "ecu"));
 		if (waits)
-			print_line(columns, "  waits for a reboot: ", text_of(ecu, "pending"));
+			print_line(columns, say_wait(text_of(ecu, "waitsFor")),
+				text_of(ecu, "pending"));
 		if (refused)
 			print_line(columns, "  not installed again: ", text_of(ecu, "refused"));
 		if (vouched)
@@ -316,7 +347,7 @@ print_text(const cJSON *status, struct upt_err *err)
 	const cJSON *ecus = cJSON_GetObjectItemCaseSensitive(status, "ecus");
 	unsigned columns = upt_text_columns();
 
-	print_line(columns, "vehicle     ", text_of(status, "vehicleId"));
+	print_line(columns, "vehicle ", text_of(status, "vehicleId"));
 	print_last_cycle(status, columns);
 	puts("");
 	UPT_TRY(print_table_of(ecus, ecu_header, ecu_fields, 4, columns, err));

@@ -11,8 +11,6 @@
 #define DEFAULT_COLUMNS 100
 #define MIN_COLUMNS 40
 #define MAX_CELLS 8
-#define MIN_CELL 8 /* characters that any cell keeps */
-#define CUT "..."
 #define GAP 2 /* between two cells */
 
 unsigned
@@ -42,19 +40,6 @@ width_of(const char *text)
 	return n;
 }
 
-/* Bytes of the first n characters. */
-static size_t
-bytes_of(const char *text, size_t n)
-{
-	const char *p = text;
-
-	for (; *p != '\0'; p++) {
-		if (begins_character(*p) && n-- == 0)
-			break;
-	}
-	return (size_t)(p - text);
-}
-
 static char *
 clean_copy(const char *text)
 {
@@ -66,58 +51,66 @@ clean_copy(const char *text)
 }
 
 static void
-print_cell(FILE *to, const char *text, size_t width, bool pad)
+print_cell(FILE *to, const char *text, size_t width)
 {
 	upt_cleanup(upt_free_ptr) char *clean = clean_copy(text);
-	size_t have = clean != NULL ? width_of(clean) : 0, left, right;
 
 	if (clean == NULL)
 		return;
-	if (have <= width) {
-		fputs(clean, to);
-		for (size_t i = have; pad && i < width + GAP; i++)
-			fputc(' ', to);
-		return;
-	}
-	left = (width - strlen(CUT) + 1) / 2;
-	right = width - strlen(CUT) - left;
-	fprintf(to, "%.*s" CUT "%s%*s", (int)bytes_of(clean, left), clean,
-		clean + bytes_of(clean, have - right), pad ? GAP : 0, "");
+	fputs(clean, to);
+	for (size_t i = width_of(clean); i < width; i++)
+		fputc(' ', to);
 }
 
-/* Takes from the widest column until all fit, or none has anything left to give. */
-static void
-fit(size_t *widths, size_t n_cells, unsigned columns)
+static size_t
+width_of_cell(const char *text)
 {
-	for (;;) {
-		size_t total = (n_cells - 1) * GAP, widest = 0;
+	upt_cleanup(upt_free_ptr) char *clean = clean_copy(text);
 
-		for (size_t i = 0; i < n_cells; i++) {
-			total += widths[i];
-			widest = widths[i] > widths[widest] ? i : widest;
-		}
-		if (total <= columns || widths[widest] <= MIN_CELL)
-			return;
-		widths[widest]--;
+	return clean != NULL ? width_of(clean) : 0;
+}
+
+/* One line for each cell: no terminal is too narrow for it, and nothing that tells two names apart
+ * is lost. */
+static void
+print_records(FILE *to, const char *const *cells, size_t n_rows, size_t n_cells)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < n_cells; i++) {
+		size_t have = width_of_cell(cells[i]);
+		width = have > width ? have : width;
+	}
+	for (size_t i = n_cells; i < n_rows * n_cells; i++) {
+		if (i > n_cells && i % n_cells == 0)
+			fputc('\n', to);
+		print_cell(to, cells[i % n_cells], width + GAP);
+		print_cell(to, cells[i], 0);
+		fputc('\n', to);
 	}
 }
 
 void
 upt_text_table(FILE *to, const char *const *cells, size_t n_rows, size_t n_cells, unsigned columns)
 {
-	size_t widths[MAX_CELLS] = {0};
+	size_t widths[MAX_CELLS] = {0}, total = 0;
 
 	if (n_cells > MAX_CELLS)
 		return;
 	for (size_t i = 0; i < n_rows * n_cells; i++) {
-		size_t width = width_of(cells[i]);
+		size_t width = width_of_cell(cells[i]);
 		if (width > widths[i % n_cells])
 			widths[i % n_cells] = width;
 	}
-	fit(widths, n_cells, columns);
+	for (size_t i = 0; i < n_cells; i++)
+		total += widths[i] + (i > 0 ? GAP : 0);
+	if (total > columns) {
+		print_records(to, cells, n_rows, n_cells);
+		return;
+	}
 	for (size_t i = 0; i < n_rows * n_cells; i++) {
 		bool last = i % n_cells == n_cells - 1;
-		print_cell(to, cells[i], widths[i % n_cells], !last);
+		print_cell(to, cells[i], last ? 0 : widths[i % n_cells] + GAP);
 		if (last)
 			fputc('\n', to);
 	}

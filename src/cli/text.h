@@ -10,9 +10,8 @@
 /* Columns of the terminal that stdout is; 100 for a pipe or a file. */
 unsigned upt_text_columns(void);
 
-/* n_rows rows of n_cells strings (at most 8), the first row a heading, as wide as needed and no
- * wider than columns: what does not fit is cut in its middle, where serials and names differ least.
- */
+/* n_rows rows of n_cells strings (at most 8), the first row a heading. Where the widest row does not
+ * fit into columns, each row is lines of a heading and a cell, with an empty line between rows. */
 void
 upt_text_table(FILE *to, const char *const *cells, size_t n_rows, size_t n_cells, unsigned columns);
 
