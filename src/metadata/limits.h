@@ -53,5 +53,6 @@ struct upt_limits {
 #define UPT_MAX_TARGETS 1000000
 #define UPT_MAX_TARGET_ECUS 1024
 #define UPT_MAX_HARDWARE_IDS 1024
+#define UPT_MAX_INSTALL_AFTER 64
 
 #endif

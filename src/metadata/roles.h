@@ -126,6 +126,8 @@ struct upt_target {
 	bool has_hardware_ids; /* a list is given, be it empty */
 	size_t n_hardware_ids;
 	const char **hardware_ids; /* Image repository: the hardware it is for */
+	size_t n_install_after;
+	const char **install_after; /* Image repository: hardware that is to be updated before it */
 	size_t n_ecus;
 	struct upt_target_ecu { /* Director: the ECUs that shall install it */
 		const char *serial;

@@ -231,6 +231,9 @@ custom_member(struct upt_json_iter *it, struct upt_arena *arena, struct upt_targ
 		return upt_strings_parse(it, arena, UPT_MAX_HARDWARE_IDS, UPT_HARDWARE_ID_MAX,
 			&out->hardware_ids, &out->n_hardware_ids, err);
 	}
+	if (upt_json_key_is(it, "installAfter"))
+		return upt_strings_parse(it, arena, UPT_MAX_INSTALL_AFTER, UPT_HARDWARE_ID_MAX,
+			&out->install_after, &out->n_install_after, err);
 	if (upt_json_key_is(it, "releaseCounter")) {
 		out->image.has_release_counter = upt_json_u64(it, &out->image.release_counter);
 		if (!out->image.has_release_counter)

@@ -277,7 +277,8 @@ upt_primary_prune_images(struct upt_primary *p)
 		return;
 	for (size_t i = 0; i < p->n_jobs; i++) {
 		const struct upt_job *job = &p->jobs[i];
-		bool waits = job->state == UPT_JOB_WANTED || job->state == UPT_JOB_UNREACHABLE;
+		bool waits = job->state == UPT_JOB_WANTED || job->state == UPT_JOB_LATER ||
+			     job->state == UPT_JOB_UNREACHABLE;
 
 		if (!waits || job->installed)
 			continue;

@@ -83,8 +83,10 @@ check_all_reached(const struct upt_primary *p, struct upt_err *err)
 static enum upt_code
 end_idle(struct upt_primary *p, struct upt_err *err)
 {
+	struct upt_plan_step next;
+
 	upt_primary_prune_images(p);
-	UPT_TRY(upt_primary_end_bundle(p, err));
+	UPT_TRY(upt_bundle_carry_on(p, false, &next, err));
 	return check_all_reached(p, err);
 }
 
@@ -104,11 +106,11 @@ run_steps(
 	/* Step 3: metadata of the Director; nothing new and nothing left to do ends the cycle (5.7)
 	 */
 	UPT_TRY(upt_primary_verify_director(p, &changed, err));
+	UPT_TRY(upt_bundle_follow(p, err));
 	UPT_TRY(upt_primary_plan(p, summary, err));
 	UPT_TRY(upt_primary_must_look(p, &look, err));
 	if (summary->n_wanted == 0 && !look)
 		return end_idle(p, err);
-	UPT_TRY(upt_primary_resume_bundle(p, err));
 	/* Step 3: metadata of the Image repository, and the match of every target */
 	UPT_TRY(upt_primary_verify_images(p, err));
 	UPT_TRY(upt_primary_plan_descriptions(p, summary, err));
@@ -251,6 +253,8 @@ verdict(enum upt_job_state state)
 		return "was rolled back or failed here";
 	case UPT_JOB_UNREACHABLE:
 		return "ECU does not answer";
+	case UPT_JOB_LATER:
+		return "waits for the bundle under way";
 	case UPT_JOB_WANTED:
 		return "would be installed";
 	}

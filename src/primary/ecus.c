@@ -167,6 +167,12 @@ upt_ecu_running(struct upt_ecu *ecu, struct upt_image *out, struct upt_err *err)
 	return UPT_OK;
 }
 
+bool
+upt_ecu_reboots(const struct upt_ecu *ecu)
+{
+	return ecu->installer != NULL && ecu->installer->ops->stay != NULL;
+}
+
 /* A report names a hash (2.10): of an ECU without software, that of no bytes, under no name. */
 static enum upt_code
 describe_nothing(struct upt_image *out, struct upt_err *err)

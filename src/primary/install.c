@@ -1,5 +1,4 @@
 #include <string.h>
-#include "base/encode.h"
 #include "primary/internal.h"
 
 void
@@ -21,8 +20,10 @@ upt_primary_resume(struct upt_primary *p)
 enum upt_code
 upt_primary_settle(struct upt_primary *p, struct upt_err *err)
 {
+	struct upt_plan_step next;
 	bool went_back;
 
+	UPT_TRY(upt_bundle_load(p, err));
 	for (size_t i = 0; i < p->n_ecus; i++) {
 		enum upt_code code = upt_ecu_settle(p, &p->ecus[i], &went_back, err);
 
@@ -30,7 +31,8 @@ upt_primary_settle(struct upt_primary *p, struct upt_err *err)
 			return upt_wrap(err, code, "ECU %s", p->ecus[i].config->serial);
 	}
 	upt_primary_settle_boot(p);
-	return UPT_OK;
+	/* A look changes nothing that works. */
+	return p->tries ? upt_bundle_carry_on(p, false, &next, err) : UPT_OK;
 }
 
 /* ---- installing what was prepared ---- */
@@ -72,7 +74,7 @@ ask_engine(struct upt_primary *p, struct upt_job *job, bool *pending, struct upt
 	p->changed = true;
 	job->ecu->running_known = false;
 	code = link->ops->install(link, &described, pending, err);
-	job->installed = code == UPT_OK;
+	job->installed = job->ecu->unnoted = code == UPT_OK;
 	/* A Secondary's "no" is a fact; silence is not. */
 	if (code != UPT_OK && code != UPT_E_NETWORK && code != UPT_E_CANCELLED &&
 		job->ecu->installer == NULL) {
@@ -94,136 +96,17 @@ install_job(struct upt_primary *p, struct upt_job *job, bool *pending, struct up
 	UPT_TRY(ask_engine(p, job, pending, err));
 	UPT_TRY(upt_ecu_remember_vouchers(p, job, err));
 	job->ecu->waits = *pending && job->ecu->installer != NULL;
+	job->ecu->told = *pending && job->ecu->installer == NULL;
 	if (*pending)
-		return upt_store_set_image(
-			p->store, serial, UPT_SLOT_PENDING, &job->image.image, err);
-	return upt_ecu_confirm(p, job->ecu, &job->image.image, err);
-}
-
-/* ---- the bundle ---- */
-
-/* "SERIAL\tHEX\n" of each image of the bundle under way: after a power cut in its middle the rest
- * is still one bundle with what was installed before. */
-static enum upt_code
-describe_member(const struct upt_job *job, struct upt_buf *out, struct upt_err *err)
-{
-	const struct upt_digest *digest = &job->director.image.digests[0];
-	char hex[2 * UPT_HASH_MAX_BYTES + 1];
-
-	upt_hex_encode(upt_span(digest->bytes, digest->len), hex);
-	return upt_buf_printf(out, err, "%s\t%s\n", job->ecu->config->serial, hex);
-}
-
-static enum upt_code
-note_bundle(struct upt_primary *p, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
-
-	for (size_t i = 0; i < p->n_jobs; i++) {
-		/* What was only described anew has no image to go back from. */
-		if ((p->jobs[i].prepared || p->jobs[i].installed) && !p->jobs[i].redescribed)
-			UPT_TRY(describe_member(&p->jobs[i], &text, err));
-	}
-	return upt_store_set_text(p->store, "bundle", upt_buf_span(&text), err);
-}
-
-enum upt_code
-upt_primary_end_bundle(struct upt_primary *p, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
-
-	UPT_TRY(upt_store_get_text(p->store, "bundle", &text, err));
-	return text.len > 0 ? upt_store_set_text(p->store, "bundle", upt_span(NULL, 0), err)
-			    : UPT_OK;
-}
-
-enum upt_code
-upt_primary_resume_bundle(struct upt_primary *p, struct upt_err *err)
-{
-	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
-
-	UPT_TRY(upt_store_get_text(p->store, "bundle", &text, err));
-	for (size_t i = 0; i < p->n_jobs && text.len > 0; i++) {
-		upt_cleanup(upt_buf_clear) struct upt_buf member = {0};
-		struct upt_job *job = &p->jobs[i];
-
-		UPT_TRY(describe_member(job, &member, err));
-		job->installed = (job->state == UPT_JOB_DONE || job->state == UPT_JOB_PENDING ||
-					 job->state == UPT_JOB_TRIAL) &&
-				 memmem(text.data, text.len, member.data, member.len) != NULL;
-	}
+		UPT_TRY(upt_store_set_image(
+			p->store, serial, UPT_SLOT_PENDING, &job->image.image, err));
+	else
+		UPT_TRY(upt_ecu_confirm(p, job->ecu, &job->image.image, err));
+	job->ecu->unnoted = false;
 	return UPT_OK;
 }
 
-/* ---- when the bundle fails ---- */
-
-static bool
-can_go_back(const struct upt_job *job)
-{
-	return job->installed && job->ecu->installer != NULL && !job->redescribed;
-}
-
-/*
- * An installer's "no" would come again at every poll, and with it the rollback of all others: the
- * whole bundle stays away until the Director changes its mind. Noted before anything goes back, so
- * that after a power cut the rest of it goes back too.
- */
-static void
-refuse_bundle(struct upt_primary *p)
-{
-	/* What is installed is noted first, what failed last: after a power cut in between it fails
-	 * again. */
-	for (size_t i = p->n_jobs; i > 0; i--) {
-		struct upt_job *job = &p->jobs[i - 1];
-		struct upt_err err = {0};
-
-		/* The image runs, as it did before: its installer remembers what failed. */
-		if (job->redescribed)
-			continue;
-		if ((job->state != UPT_JOB_WANTED && !job->installed) ||
-			(job->installed && !can_go_back(job)))
-			continue;
-		if (upt_store_set_image(p->store, job->ecu->config->serial, UPT_SLOT_REFUSED,
-			    &job->image.image, &err) != UPT_OK)
-			upt_log_err(
-				p->log, UPT_LOG_WARNING, &err, "ECU %s", job->ecu->config->serial);
-	}
-}
-
-/* What failed for want of a network, space or time is tried again. */
-static void
-allow_again(struct upt_primary *p, const struct upt_job *job)
-{
-	struct upt_err err = {0};
-
-	if (upt_store_clear_image(p->store, job->ecu->config->serial, UPT_SLOT_REFUSED, &err) !=
-		UPT_OK)
-		upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s", job->ecu->config->serial);
-}
-
-/* ECUs of this cycle that can go back do, the last one first. */
-static void
-roll_back_bundle(struct upt_primary *p, bool for_good)
-{
-	for (size_t i = p->n_jobs; i > 0; i--) {
-		struct upt_job *job = &p->jobs[i - 1];
-		struct upt_err err = {0};
-
-		if (job->installed && job->redescribed)
-			upt_log(p->log, UPT_LOG_WARNING, "ECU %s keeps its new description",
-				job->ecu->config->serial);
-		if (!job->installed || job->redescribed)
-			continue;
-		if (upt_ecu_undo(p, job->ecu, &job->image.image, &err) != UPT_OK) {
-			upt_log_err(p->log, UPT_LOG_WARNING, &err, "ECU %s keeps %s",
-				job->ecu->config->serial, job->image.image.name);
-			continue;
-		}
-		if (!for_good)
-			allow_again(p, job);
-		job->installed = false;
-	}
-}
+/* ---- the bundle ---- */
 
 static bool
 is_cancelled(const struct upt_primary *p)
@@ -232,49 +115,70 @@ is_cancelled(const struct upt_primary *p)
 }
 
 static enum upt_code
-install_all(struct upt_primary *p, struct upt_err *err)
+install_member(struct upt_primary *p, struct upt_job *job, size_t member, struct upt_err *err)
 {
-	for (size_t i = p->n_jobs; i > 0; i--) {
-		struct upt_job *job = &p->jobs[i - 1];
-		const char *serial = job->ecu->config->serial;
-		bool pending = false;
-		enum upt_code code;
+	const char *serial = job->ecu->config->serial, *name = job->image.image.name;
+	struct upt_err failure = {0};
+	bool pending = false;
+	enum upt_code code;
 
-		if (!job->prepared)
-			continue;
-		upt_log(p->log, UPT_LOG_INFO, "ECU %s: installing %s", serial,
-			job->image.image.name);
-		code = install_job(p, job, &pending, err);
-		if (code != UPT_OK)
-			return upt_wrap(
-				err, code, "ECU %s: installing %s", serial, job->image.image.name);
-		upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s %s", serial, job->image.image.name,
-			pending ? "is installed and waits for a reboot" : "is installed");
+	UPT_TRY(upt_bundle_install(p, member, err));
+	upt_log(p->log, UPT_LOG_INFO, "ECU %s: installing %s", serial, name);
+	code = install_job(p, job, &pending, &failure);
+	if (code != UPT_OK) {
+		(void)upt_wrap(&failure, code, "ECU %s: installing %s", serial, name);
+		upt_bundle_fail(p, member, &failure);
+		return upt_fail(err, code, "%s", failure.message);
 	}
+	upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s %s", serial, name,
+		pending ? "is installed and waits for a reboot" : "is installed");
 	return UPT_OK;
 }
 
-/* Secondaries first, then applications, the Primary's own system last: it is the one that reboots.
- * Jobs are in the order of the configuration, where the Primary is the first. */
+/* Until something is to be waited for: a reboot, or an ECU that stopped answering. */
+static enum upt_code
+install_all(struct upt_primary *p, struct upt_err *err)
+{
+	struct upt_plan_step next;
+	struct upt_job *job;
+
+	for (;;) {
+		UPT_TRY(upt_bundle_carry_on(p, false, &next, err));
+		if (next.kind != UPT_STEP_INSTALL)
+			return UPT_OK;
+		job = upt_bundle_job(p, &p->plan.members[next.member]);
+		if (job == NULL || !job->prepared || job->installed)
+			return UPT_OK;
+		UPT_TRY(install_member(p, job, next.member, err));
+	}
+}
+
+/* What went back was not installed after all. */
+static void
+count_installed(struct upt_primary *p, struct upt_cycle_summary *summary)
+{
+	for (size_t i = 0; i < p->plan.n_members; i++) {
+		const struct upt_plan_member *m = &p->plan.members[i];
+		struct upt_job *job = upt_bundle_job(p, m);
+
+		if (job == NULL || !job->installed)
+			continue;
+		job->installed = m->state == UPT_MEMBER_DONE || m->state == UPT_MEMBER_WAITING;
+		summary->n_installed += job->installed;
+	}
+}
+
 enum upt_code
 upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err)
 {
-	struct upt_err ignored = {0};
 	enum upt_code code;
 
 	/* Later than this the bundle is finished rather than left half done. */
 	if (is_cancelled(p))
 		return upt_fail(err, UPT_E_CANCELLED, "stopped before anything was installed");
-	UPT_TRY(note_bundle(p, err));
+	UPT_TRY(upt_bundle_begin(p, err));
 	code = install_all(p, err);
-	if (code == UPT_E_INSTALL)
-		refuse_bundle(p);
-	if (code != UPT_OK)
-		roll_back_bundle(p, code == UPT_E_INSTALL);
-	for (size_t i = 0; i < p->n_jobs; i++)
-		summary->n_installed += p->jobs[i].state == UPT_JOB_WANTED && p->jobs[i].installed;
-	if (upt_primary_end_bundle(p, &ignored) != UPT_OK)
-		upt_log_err(p->log, UPT_LOG_WARNING, &ignored, "cannot note the end of a bundle");
+	count_installed(p, summary);
 	return code;
 }
 

@@ -8,6 +8,7 @@
 #include "director/director.h"
 #include "imagerepo/imagerepo.h"
 #include "manifest/manifest.h"
+#include "primary/plan.h"
 #include "primary/primary.h"
 #include "secondary/link.h"
 #include "storage/images.h"
@@ -31,6 +32,9 @@ struct upt_ecu {
 	bool resumed; /* its installer finished what the last process left */
 	bool waits; /* a reboot of this machine is wanted for it */
 	bool on_trial; /* PENDING has booted and is not confirmed yet */
+	bool told; /* another machine: it said that it waits for a reboot of its own */
+	bool unnoted; /* its engine has installed what the slots do not know */
+	bool stuck; /* it could not go back in this cycle */
 };
 
 /* What an assignment asks of this cycle. */
@@ -40,6 +44,7 @@ enum upt_job_state {
 	UPT_JOB_TRIAL, /* the ECU runs something on trial: until that is settled nothing is installed */
 	UPT_JOB_REFUSED, /* was rolled back or failed here */
 	UPT_JOB_UNREACHABLE, /* the ECU does not answer: left for a later cycle */
+	UPT_JOB_LATER, /* the bundle under way comes first */
 	UPT_JOB_WANTED, /* to be installed */
 };
 
@@ -53,7 +58,7 @@ struct upt_job {
 	bool agreed[UPT_MAX_REPOS];
 	enum upt_job_state state;
 	bool prepared;
-	bool installed; /* in this cycle, or in the same bundle before a power cut */
+	bool installed; /* in this cycle */
 	bool redescribed; /* its image runs already, and not as the release now says */
 };
 
@@ -99,6 +104,7 @@ struct upt_primary {
 	struct upt_arena arena; /* of this cycle */
 	struct upt_job *jobs; /* one for each assignment */
 	size_t n_jobs;
+	struct upt_plan plan; /* of the last bundle, as it is written */
 };
 
 /* ---- ecus.c: links, installers and keys from the configuration ---- */
@@ -108,6 +114,9 @@ void upt_ecus_free(struct upt_primary *p);
  */
 UPT_NODISCARD enum upt_code
 upt_ecu_running(struct upt_ecu *ecu, struct upt_image *out, struct upt_err *err);
+
+/* What it installs runs after a reboot of this machine only. */
+bool upt_ecu_reboots(const struct upt_ecu *ecu);
 
 /* ---- engine.c ---- */
 struct upt_engine_http;
@@ -179,7 +188,7 @@ UPT_NODISCARD enum upt_code
 upt_primary_must_look(struct upt_primary *p, bool *look, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_primary_plan_descriptions(
 	struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
-/* All of it is done. */
+/* All of it is done, unless a bundle is under way. */
 UPT_NODISCARD enum upt_code upt_primary_note_looked(struct upt_primary *p, struct upt_err *err);
 /* Nothing that was verified in this cycle has expired by now, a delegated role that vouches for an
  * image included: downloads may take days. */
@@ -244,16 +253,41 @@ UPT_NODISCARD enum upt_code upt_ecu_give_up(struct upt_primary *p, struct upt_ec
 /* Nothing is on trial: the boot loader counts no boots. Asked once in a process. */
 void upt_primary_settle_boot(struct upt_primary *p);
 
+/* ---- bundle.c: what is installed together, by its written plan ---- */
+/* Reads the plan, and brings the slots to what an engine did that was asked when the power went. */
+UPT_NODISCARD enum upt_code upt_bundle_load(struct upt_primary *p, struct upt_err *err);
+/* All that needs nothing new from the network: confirms, or goes back. *next: what is left then, to
+ * install or to wait for. Only failures of the store are returned. */
+UPT_NODISCARD enum upt_code upt_bundle_carry_on(
+	struct upt_primary *p, bool replaced, struct upt_plan_step *next, struct upt_err *err);
+/* The same once it is verified what the Director assigns now. */
+UPT_NODISCARD enum upt_code upt_bundle_follow(struct upt_primary *p, struct upt_err *err);
+/* *yes: a job may be installed now; else the bundle under way comes first. */
+UPT_NODISCARD enum upt_code upt_bundle_allows(
+	struct upt_primary *p, const struct upt_job *job, bool *yes, struct upt_err *err);
+/* Writes the plan of what was prepared, unless one is under way. */
+UPT_NODISCARD enum upt_code upt_bundle_begin(struct upt_primary *p, struct upt_err *err);
+/* A member is installed from now on; and this failed. The bundle goes back, or waits for it. */
+UPT_NODISCARD enum upt_code upt_bundle_install(
+	struct upt_primary *p, size_t member, struct upt_err *err);
+void upt_bundle_fail(struct upt_primary *p, size_t member, const struct upt_err *failure);
+/* A member's job in this cycle, or NULL. */
+struct upt_job *upt_bundle_job(struct upt_primary *p, const struct upt_plan_member *m);
+
+/* ---- bundle_report.c ---- */
+/* *out, to be freed by the caller: what the next manifest tells of the last bundle's end; NULL:
+ * nothing, least of all of a success that the ECUs' reports do not show. */
+UPT_NODISCARD enum upt_code upt_bundle_report(
+	const struct upt_primary *p, cJSON **out, struct upt_err *err);
+/* A manifest with it was accepted. */
+UPT_NODISCARD enum upt_code upt_bundle_reported(struct upt_primary *p, struct upt_err *err);
+
 /* ---- install.c ---- */
 /* Once in a process, tried again in each cycle until it succeeds: what a crash or a reboot stopped
  * runs again. */
 void upt_primary_resume(struct upt_primary *p);
 /* What a crash, a reboot or somebody else left, on every ECU of this machine. */
 UPT_NODISCARD enum upt_code upt_primary_settle(struct upt_primary *p, struct upt_err *err);
-/* Marks the jobs that an interrupted bundle installed already. */
-UPT_NODISCARD enum upt_code upt_primary_resume_bundle(struct upt_primary *p, struct upt_err *err);
-/* Nothing is left of the last bundle: what it installed stays, whatever comes. */
-UPT_NODISCARD enum upt_code upt_primary_end_bundle(struct upt_primary *p, struct upt_err *err);
 UPT_NODISCARD enum upt_code
 upt_primary_install(struct upt_primary *p, struct upt_cycle_summary *summary, struct upt_err *err);
 /* What an installer needs to know of a job; image_fd is -1. */

@@ -60,6 +60,7 @@ upt_primary_free(struct upt_primary **primary)
 	if (p == NULL)
 		return;
 	upt_primary_end_cycle(p);
+	upt_plan_clear(&p->plan);
 	upt_ecus_free(p);
 	upt_boot_free(&p->boot);
 	upt_private_key_free(&p->key);

@@ -1,6 +1,7 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
+#include "manifest/fields.h"
 #include "primary/internal.h"
 
 #define REPLY_MAX_BYTES ((size_t)64 * 1024)
@@ -249,6 +250,7 @@ enum upt_code
 upt_primary_send_manifest(struct upt_primary *p, struct upt_err *err)
 {
 	upt_cleanup(upt_vehicle_manifest_clear) struct upt_vehicle_manifest manifest = {0};
+	upt_cleanup(upt_manifest_json_cleanup) cJSON *bundle = NULL;
 	upt_cleanup(upt_buf_clear) struct upt_buf body = {0};
 	struct attacks attacks = {0};
 	enum upt_code code;
@@ -263,11 +265,14 @@ upt_primary_send_manifest(struct upt_primary *p, struct upt_err *err)
 	UPT_TRY(upt_store_each_incident(p->store, true, add_attack, &attacks, err));
 	UPT_TRY(upt_store_next_u64(p->store, "report_counter", &p->report_counter, err));
 	UPT_TRY(collect_reports(p, attacks.text, &manifest, err));
-	UPT_TRY(upt_vehicle_manifest_sign(&manifest, NULL, p->key, &body, err));
+	UPT_TRY(upt_bundle_report(p, &bundle, err));
+	UPT_TRY(upt_vehicle_manifest_sign(&manifest, bundle, p->key, &body, err));
 	code = put_manifest(p, upt_buf_span(&body), err);
 	if (code != UPT_OK)
 		return upt_wrap(err, code, "sending the vehicle version manifest");
 	p->changed = false;
+	if (bundle != NULL)
+		UPT_TRY(upt_bundle_reported(p, err));
 	/* Only now: an attack that the Director did not hear of is told again. */
 	return attacks.last_id > 0 ? upt_store_mark_reported(p->store, attacks.last_id, err)
 				   : UPT_OK;

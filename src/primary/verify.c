@@ -61,6 +61,9 @@ count_job(struct upt_primary *p, const struct upt_job *job, struct upt_cycle_sum
 		upt_log(p->log, UPT_LOG_INFO,
 			"ECU %s: %s was rolled back or failed here, not installed again", serial,
 			name);
+	} else if (job->state == UPT_JOB_LATER) {
+		upt_log(p->log, UPT_LOG_INFO, "ECU %s: %s waits for the bundle under way", serial,
+			name);
 	} else if (job->state == UPT_JOB_UNREACHABLE) {
 		summary->n_unreachable++;
 	} else if (job->state == UPT_JOB_WANTED) {
@@ -86,6 +89,18 @@ forget_withdrawn(struct upt_primary *p, struct upt_err *err)
 	return UPT_OK;
 }
 
+static enum upt_code
+defer(struct upt_primary *p, struct upt_job *job, struct upt_err *err)
+{
+	bool allowed = true;
+
+	if (job->state == UPT_JOB_WANTED)
+		UPT_TRY(upt_bundle_allows(p, job, &allowed, err));
+	if (!allowed)
+		job->state = UPT_JOB_LATER;
+	return UPT_OK;
+}
+
 /* What is left to do, from what the ECUs themselves report: a crash between any two steps leaves a
  * plan that is simply made again. */
 enum upt_code
@@ -106,6 +121,7 @@ upt_primary_plan(struct upt_primary *p, struct upt_cycle_summary *summary, struc
 
 		*job = (struct upt_job){.ecu = &p->ecus[a->ecu], .director = a->target};
 		UPT_TRY(decide(p, job->ecu, &a->target.image, &job->state, err));
+		UPT_TRY(defer(p, job, err));
 		count_job(p, job, summary);
 		p->n_jobs++;
 	}
@@ -167,6 +183,9 @@ upt_primary_plan_descriptions(
 			continue;
 		job->redescribed = true;
 		job->state = UPT_JOB_WANTED;
+		UPT_TRY(defer(p, job, err));
+		if (job->state == UPT_JOB_LATER)
+			continue;
 		summary->n_wanted++;
 		/* Now it is to be installed, and its release counter must not have fallen. */
 		code = upt_mapping_agree(p, job, err);
@@ -184,6 +203,8 @@ upt_primary_note_looked(struct upt_primary *p, struct upt_err *err)
 	uint64_t version = upt_trusted_set_targets(p->repos[UPT_DIRECTOR_INDEX].set)->version,
 		 looked_at;
 
+	if (upt_plan_is_open(&p->plan))
+		return UPT_OK;
 	UPT_TRY(upt_store_get_u64(p->store, "described_at", 0, &looked_at, err));
 	return looked_at == version ? UPT_OK
 				    : upt_store_set_u64(p->store, "described_at", version, err);

@@ -29,6 +29,20 @@ static const char *const migrations[] = {
 	/* 1: which name each number of a repository stands for; a row is never deleted */
 	"CREATE TABLE repositories (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
 	"INSERT INTO repositories (id, name) VALUES (1, 'director'), (2, 'image');",
+	/* 2: the plan of the last bundle, which was a text while it was installed */
+	"CREATE TABLE plan ("
+	" id INTEGER PRIMARY KEY CHECK (id = 1), correlation_id TEXT NOT NULL,"
+	" targets_version INTEGER NOT NULL, time INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" refuses INTEGER NOT NULL, reports INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;"
+	"CREATE TABLE plan_members ("
+	" position INTEGER PRIMARY KEY, ecu TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,"
+	" reversible INTEGER NOT NULL, last INTEGER NOT NULL, redescribed INTEGER NOT NULL,"
+	" tries INTEGER NOT NULL, reason TEXT NOT NULL,"
+	" name TEXT NOT NULL, length INTEGER NOT NULL, release_counter INTEGER,"
+	" sha256 BLOB, sha512 BLOB,"
+	" old_name TEXT NOT NULL, old_length INTEGER NOT NULL, old_release_counter INTEGER,"
+	" old_sha256 BLOB, old_sha512 BLOB) STRICT;"
+	"DELETE FROM texts WHERE name = 'bundle';",
 };
 
 #define N_MIGRATIONS (sizeof(migrations) / sizeof(migrations[0]))

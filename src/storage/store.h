@@ -108,6 +108,72 @@ UPT_NODISCARD enum upt_code upt_store_each_ecu(struct upt_store *store,
 	enum upt_code (*each)(void *ctx, const char *ecu, struct upt_err *err), void *ctx,
 	struct upt_err *err);
 
+/*
+ * ---- the plan of a bundle: what one assignment of the Director asks of the ECUs together ----
+ * The numbers are in databases: none may change its meaning.
+ */
+enum upt_plan_state {
+	UPT_PLAN_NONE = 0, /* no bundle yet */
+	UPT_PLAN_PREPARED = 1, /* everything is there, nothing is installed */
+	UPT_PLAN_INSTALLING = 2,
+	UPT_PLAN_ON_TRIAL = 3, /* waits for a reboot, and for what booted to be well */
+	UPT_PLAN_CONFIRMED = 4, /* the end: everything runs */
+	UPT_PLAN_ROLLING_BACK = 5,
+	UPT_PLAN_ROLLED_BACK = 6, /* the end: what can go back has */
+};
+
+enum upt_member_state {
+	UPT_MEMBER_TO_DO = 0,
+	UPT_MEMBER_INSTALLING = 1, /* its engine is being asked */
+	UPT_MEMBER_WAITING = 2, /* for a reboot, or on trial */
+	UPT_MEMBER_DONE = 3, /* runs */
+	UPT_MEMBER_FAILED = 4, /* was refused, or did not prove itself: see reason */
+	UPT_MEMBER_GOING_BACK = 5, /* at the next reboot */
+	UPT_MEMBER_BACK = 6,
+	UPT_MEMBER_KEPT = 7, /* should have gone back and cannot: see reason */
+	UPT_MEMBER_LEFT = 8, /* not tried any more: the Director wants something else */
+};
+
+struct upt_plan_member {
+	char ecu[UPT_ECU_SERIAL_MAX + 1];
+	struct upt_image image, before; /* before: what it goes back to; name "": nothing known */
+	bool reversible;
+	bool last; /* installed only once everything before it runs: it cannot go back, or needs it */
+	bool redescribed; /* image runs already, and not as its release says now */
+	enum upt_member_state state;
+	uint64_t n_tries; /* to go back */
+	char reason[UPT_ERR_MESSAGE_MAX];
+};
+
+#define UPT_CORRELATION_ID_MAX 256
+
+struct upt_plan {
+	char correlation_id[UPT_CORRELATION_ID_MAX + 1]; /* the Director's, "" when it gave none */
+	uint64_t targets_version; /* of the Director's targets */
+	int64_t time; /* when it was written */
+	enum upt_plan_state state;
+	bool refuses; /* rolled back for good: not tried again until the Director changes its mind */
+	bool reports; /* the Director is to hear of its end and has not yet */
+	char reason[UPT_ERR_MESSAGE_MAX];
+	size_t n_members;
+	struct upt_plan_member *members; /* in the order of installation; owned */
+};
+
+void upt_plan_clear(struct upt_plan *plan); /* fits upt_cleanup() */
+/* The last plan; state UPT_PLAN_NONE when there never was one. out replaced. */
+UPT_NODISCARD enum upt_code upt_store_load_plan(
+	struct upt_store *store, struct upt_plan *out, struct upt_err *err);
+/* Replaces it, in one transaction. */
+UPT_NODISCARD enum upt_code upt_store_save_plan(
+	struct upt_store *store, const struct upt_plan *plan, struct upt_err *err);
+/*
+ * The same for the end of a rollback: in the same transaction the images that did not stay
+ * (TO_DO, FAILED, BACK, LEFT) are REFUSED when the plan refuses, and else not any longer. What was
+ * only described anew is never REFUSED: its image runs.
+ */
+UPT_NODISCARD enum upt_code upt_store_end_plan(
+	struct upt_store *store, const struct upt_plan *plan, struct upt_err *err);
+
 /* ---- last signed version report of each ECU (Standard: create_version_report) ---- */
 UPT_NODISCARD enum upt_code upt_store_save_report(
 	struct upt_store *store, const char *ecu, struct upt_span envelope, struct upt_err *err);

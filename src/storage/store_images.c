@@ -21,19 +21,19 @@ read_digest(struct upt_query *q, int column, enum upt_hash_alg alg, struct upt_i
 	return UPT_OK;
 }
 
-/* Columns name, length, release_counter, sha256, sha512. */
-static enum upt_code
-read_image(struct upt_query *q, struct upt_image *out, struct upt_err *err)
+enum upt_code
+upt_query_image(struct upt_query *q, int column, struct upt_image *out, struct upt_err *err)
 {
 	struct upt_image image = {0};
 
-	UPT_TRY(upt_query_text(q, 0, image.name, sizeof(image.name), err));
-	UPT_TRY(upt_query_u64(q, 1, &image.length_bytes, err));
-	image.has_release_counter = sqlite3_column_type(q->stmt, 2) != SQLITE_NULL;
+	*out = image;
+	UPT_TRY(upt_query_text(q, column, image.name, sizeof(image.name), err));
+	UPT_TRY(upt_query_u64(q, column + 1, &image.length_bytes, err));
+	image.has_release_counter = sqlite3_column_type(q->stmt, column + 2) != SQLITE_NULL;
 	if (image.has_release_counter)
-		UPT_TRY(upt_query_u64(q, 2, &image.release_counter, err));
-	UPT_TRY(read_digest(q, 3, UPT_HASH_SHA256, &image, err));
-	UPT_TRY(read_digest(q, 4, UPT_HASH_SHA512, &image, err));
+		UPT_TRY(upt_query_u64(q, column + 2, &image.release_counter, err));
+	UPT_TRY(read_digest(q, column + 3, UPT_HASH_SHA256, &image, err));
+	UPT_TRY(read_digest(q, column + 4, UPT_HASH_SHA512, &image, err));
 	*out = image;
 	return UPT_OK;
 }
@@ -51,7 +51,7 @@ upt_store_get_image(struct upt_store *store, const char *ecu, enum upt_image_slo
 	upt_query_bind_text(&q, 1, ecu);
 	upt_query_bind_int(&q, 2, slot);
 	UPT_TRY(upt_query_step(&q, &row, err));
-	return row ? read_image(&q, out, err) : UPT_OK;
+	return row ? upt_query_image(&q, 0, out, err) : UPT_OK;
 }
 
 static void
@@ -61,6 +61,17 @@ bind_digest(struct upt_query *q, int at, const struct upt_image *image, enum upt
 
 	if (digest != NULL)
 		upt_query_bind_blob(q, at, upt_span(digest->bytes, digest->len));
+}
+
+void
+upt_query_bind_image(struct upt_query *q, int at, const struct upt_image *image)
+{
+	upt_query_bind_text(q, at, image->name);
+	upt_query_bind_u64(q, at + 1, image->length_bytes);
+	if (image->has_release_counter)
+		upt_query_bind_u64(q, at + 2, image->release_counter);
+	bind_digest(q, at + 3, image, UPT_HASH_SHA256);
+	bind_digest(q, at + 4, image, UPT_HASH_SHA512);
 }
 
 enum upt_code
@@ -81,12 +92,7 @@ upt_store_set_image(struct upt_store *store, const char *ecu, enum upt_image_slo
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
 	upt_query_bind_text(&q, 1, ecu);
 	upt_query_bind_int(&q, 2, slot);
-	upt_query_bind_text(&q, 3, image->name);
-	upt_query_bind_u64(&q, 4, image->length_bytes);
-	if (image->has_release_counter)
-		upt_query_bind_u64(&q, 5, image->release_counter);
-	bind_digest(&q, 6, image, UPT_HASH_SHA256);
-	bind_digest(&q, 7, image, UPT_HASH_SHA512);
+	upt_query_bind_image(&q, 3, image);
 	return upt_query_run(&q, err);
 }
 

@@ -58,6 +58,11 @@ upt_query_text(struct upt_query *q, int column, char *out, size_t size, struct u
 UPT_NODISCARD enum upt_code
 upt_query_blob(struct upt_query *q, int column, struct upt_buf *out, struct upt_err *err);
 
+/* An image in five columns: name, length, release_counter, sha256, sha512. */
+UPT_NODISCARD enum upt_code upt_query_image(
+	struct upt_query *q, int column, struct upt_image *out, struct upt_err *err);
+void upt_query_bind_image(struct upt_query *q, int at, const struct upt_image *image);
+
 /* Runs statements without parameters. */
 UPT_NODISCARD enum upt_code upt_store_exec(
 	const struct upt_store *store, const char *what, const char *sql, struct upt_err *err);

@@ -62,3 +62,7 @@ WRAP(enum upt_code, upt_store_mark_reported, (struct upt_store * s, uint64_t id,
 WRAP(enum upt_code, upt_store_save_report,
 	(struct upt_store * s, const char *ecu, struct upt_span b, struct upt_err *e),
 	(s, ecu, b, e))
+WRAP(enum upt_code, upt_store_save_plan,
+	(struct upt_store * s, const struct upt_plan *p, struct upt_err *e), (s, p, e))
+WRAP(enum upt_code, upt_store_end_plan,
+	(struct upt_store * s, const struct upt_plan *p, struct upt_err *e), (s, p, e))

@@ -116,7 +116,7 @@ pragmas_are_in_force(void **state)
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
 	assert_string_equal((const char *)sqlite3_column_text(stmt, 0), "wal");
 	assert_int_equal(sqlite3_column_int(stmt, 1), 0x55707453);
-	assert_int_equal(sqlite3_column_int(stmt, 2), 2);
+	assert_int_equal(sqlite3_column_int(stmt, 2), 3);
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 }
@@ -204,9 +204,9 @@ a_newer_schema_is_refused_and_kept(void **state)
 	make_store(*state);
 	alter(*state, "PRAGMA user_version = 99");
 	expect_open(*state, UPT_STORE_WRITE, UPT_E_DATABASE,
-		"newer version of this program (schema 99, this one knows 2)");
+		"newer version of this program (schema 99, this one knows 3)");
 	expect_open(*state, UPT_STORE_READ_ONLY, UPT_E_DATABASE, "newer version");
-	alter(*state, "PRAGMA user_version = 2");
+	alter(*state, "PRAGMA user_version = 3");
 	expect_seven(*state, UPT_STORE_WRITE);
 }
 
@@ -219,7 +219,9 @@ make_old_store(const char *dir)
 		   " VALUES (2, 'targets', 5, x'6f6c64');"
 		   "INSERT INTO incidents (time, code, repo, ecu, message)"
 		   " VALUES (9, 'expired', 1, '', 'old');"
-		   "DROP TABLE repositories; PRAGMA user_version = 1");
+		   "INSERT INTO texts (name, value) VALUES ('bundle', x'61'), ('kept', x'62');"
+		   "DROP TABLE repositories; DROP TABLE plan; DROP TABLE plan_members;"
+		   "PRAGMA user_version = 1");
 }
 
 static enum upt_code
@@ -238,6 +240,7 @@ an_old_schema_is_brought_to_the_new_one_with_all_it_holds(void **state)
 {
 	upt_cleanup(upt_store_close) struct upt_store *store = NULL;
 	upt_cleanup(upt_buf_clear) struct upt_buf bytes = {0};
+	upt_cleanup(upt_plan_clear) struct upt_plan plan = {0};
 	struct upt_err err = {0};
 	enum upt_repo repo;
 	unsigned n = 0;
@@ -254,6 +257,12 @@ an_old_schema_is_brought_to_the_new_one_with_all_it_holds(void **state)
 	assert_int_equal(n, 1);
 	assert_int_equal(upt_store_add_repo(store, "fleet", &repo, &err), UPT_OK);
 	assert_int_equal(repo, UPT_REPO_OTHER);
+	assert_int_equal(upt_store_load_plan(store, &plan, &err), UPT_OK);
+	assert_int_equal(plan.state, UPT_PLAN_NONE);
+	assert_int_equal(upt_store_get_text(store, "bundle", &bytes, &err), UPT_OK);
+	assert_int_equal(bytes.len, 0);
+	assert_int_equal(upt_store_get_text(store, "kept", &bytes, &err), UPT_OK);
+	assert_string_equal((char *)bytes.data, "b");
 }
 
 static void
