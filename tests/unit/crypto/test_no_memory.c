@@ -7,7 +7,8 @@
 #include "support.h"
 
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
+
+#include "../faults/faults.h"
 
 #define RFC8032_KEY "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 #define RFC8032_SIG                                                                                \
@@ -16,45 +17,7 @@
 
 #define MAX_KEY_ALLOCATIONS 300 /* 20, 70 and 207 with OpenSSL 3.0 */
 
-static long until_failure = -1; /* allocations that still succeed; below 0: all */
-static bool failed;
-static long n_allocations;
-
-static bool
-fails_now(void)
-{
-	n_allocations++;
-	if (until_failure < 0)
-		return false;
-	if (until_failure-- > 0)
-		return false;
-	failed = true;
-	return true;
-}
-
-static void *
-fail_malloc(size_t n, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return fails_now() ? NULL : malloc(n);
-}
-
-static void *
-fail_realloc(void *p, size_t n, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return fails_now() ? NULL : realloc(p, n);
-}
-
-static void
-plain_free(void *p, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	free(p);
-}
+static bool failed; /* in the last call with a failure */
 
 struct subject {
 	const char *keytype, *method;
@@ -75,14 +38,13 @@ message_of(const struct subject *s)
 }
 
 static enum upt_code
-verify_with_failure(const struct subject *s, long at)
+verify_with_failure(const struct subject *s, size_t at)
 {
 	enum upt_code code;
 
-	failed = false;
-	until_failure = at;
+	faults_begin(FAULT_OPENSSL_MEMORY, at);
 	code = verify(s->key, s->method, message_of(s), upt_span(s->sig, s->sig_len));
-	until_failure = -1;
+	failed = faults_end();
 	return code;
 }
 
@@ -93,7 +55,7 @@ good_signature_passes_or_is_refused(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		unsigned n_told = 0;
 
-		for (long n = 0;; n++) {
+		for (size_t n = 0;; n++) {
 			enum upt_code code = verify_with_failure(&subjects[i], n);
 
 			if (!failed) {
@@ -115,7 +77,7 @@ bad_signature_never_passes(void **state)
 		struct subject *s = &subjects[i];
 
 		s->sig[s->sig_len / 2] ^= 1;
-		for (long n = 0;; n++) {
+		for (size_t n = 0;; n++) {
 			enum upt_code code = verify_with_failure(s, n);
 
 			assert_int_not_equal(code, UPT_OK);
@@ -129,14 +91,13 @@ bad_signature_never_passes(void **state)
 }
 
 static enum upt_code
-parse_with_failure(const char *keytype, const char *text, long at, struct upt_public_key **key)
+parse_with_failure(const char *keytype, const char *text, size_t at, struct upt_public_key **key)
 {
 	enum upt_code code;
 
-	failed = false;
-	until_failure = at;
+	faults_begin(FAULT_OPENSSL_MEMORY, at);
 	code = parse(keytype, text, key);
-	until_failure = -1;
+	failed = faults_end();
 	return code;
 }
 
@@ -148,7 +109,7 @@ good_key_is_itself_or_refused(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		unsigned n_told = 0;
 
-		for (long n = 0;; n++) {
+		for (size_t n = 0;; n++) {
 			struct upt_public_key *key;
 			enum upt_code code =
 				parse_with_failure(subjects[i].keytype, subjects[i].text, n, &key);
@@ -185,7 +146,7 @@ forbidden_key_never_passes(void **state)
 	text[3] = spki_hex(small);
 	text[4] = spki_hex(e1);
 	for (size_t i = 0; i < 5; i++) {
-		for (long n = 0;; n++) {
+		for (size_t n = 0;; n++) {
 			struct upt_public_key *key;
 
 			assert_int_not_equal(
@@ -209,13 +170,12 @@ hash_is_right_or_not_there(void **state)
 
 	(void)state;
 	assert_ok(upt_hash_span(UPT_HASH_SHA256, upt_span_str("x"), &want, &err));
-	for (long n = 0;; n++) {
+	for (size_t n = 0;; n++) {
 		enum upt_code code;
 
-		failed = false;
-		until_failure = n;
+		faults_begin(FAULT_OPENSSL_MEMORY, n);
 		code = upt_hash_span(UPT_HASH_SHA256, upt_span_str("x"), &got, NULL);
-		until_failure = -1;
+		failed = faults_end();
 		if (code == UPT_OK)
 			assert_true(upt_digest_equal(&got, &want));
 		else
@@ -236,10 +196,10 @@ key_costs_few_allocations(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		struct upt_public_key *key;
 
-		n_allocations = 0;
-		assert_int_equal(parse(subjects[i].keytype, subjects[i].text, &key), UPT_OK);
-		assert_true(n_allocations > 0);
-		assert_true(n_allocations < MAX_KEY_ALLOCATIONS);
+		assert_int_equal(parse_with_failure(subjects[i].keytype, subjects[i].text,
+					 MAX_KEY_ALLOCATIONS, &key),
+			UPT_OK);
+		assert_false(failed);
 		upt_public_key_free(&key);
 	}
 }
@@ -275,7 +235,7 @@ make_subjects(void **state)
 		assert_int_equal(
 			parse(subjects[i].keytype, subjects[i].text, &subjects[i].key), UPT_OK);
 		/* What the library allocates once is there before memory ends. */
-		assert_int_equal(verify_with_failure(&subjects[i], -1), UPT_OK);
+		assert_int_equal(verify_with_failure(&subjects[i], SIZE_MAX), UPT_OK);
 	}
 	return 0;
 }
@@ -304,7 +264,7 @@ main(void)
 	};
 
 	/* Only before OpenSSL's first allocation. */
-	if (CRYPTO_set_mem_functions(fail_malloc, fail_realloc, plain_free) != 1)
+	if (!faults_hook_openssl())
 		return 1;
 	return cmocka_run_group_tests(tests, make_subjects, free_subjects);
 }

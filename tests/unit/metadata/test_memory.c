@@ -5,86 +5,11 @@
  */
 #include "memory_feed.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uninorm.h>
+#include "../faults/faults.h"
 #include "imagerepo/imagerepo.h"
-
-#define NEVER SIZE_MAX
-
-/* Wrapped functions have no argument to carry these. */
-static size_t until_failure = NEVER;
-static bool in_openssl, failed;
-
-static bool
-fails_now(bool openssl)
-{
-	if (until_failure == NEVER || openssl != in_openssl)
-		return false;
-	if (until_failure-- > 0)
-		return false;
-	until_failure = NEVER;
-	failed = true;
-	return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-struct uninorm_filter *
-__real_uninorm_filter_create(uninorm_t nf, int (*stream_func)(void *, ucs4_t), void *stream_data);
-struct uninorm_filter *
-__wrap_uninorm_filter_create(uninorm_t nf, int (*stream_func)(void *, ucs4_t), void *stream_data);
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails_now(false) ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails_now(false) ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return fails_now(false) ? NULL : __real_realloc(p, size);
-}
-
-struct uninorm_filter *
-__wrap_uninorm_filter_create(uninorm_t nf, int (*stream_func)(void *, ucs4_t), void *stream_data)
-{
-	return fails_now(false) ? NULL : __real_uninorm_filter_create(nf, stream_func, stream_data);
-}
-
-static void *
-openssl_malloc(size_t size, const char *file, int line)
-{
-	(void)file, (void)line;
-	return fails_now(true) ? NULL : __real_malloc(size);
-}
-
-static void *
-openssl_realloc(void *p, size_t size, const char *file, int line)
-{
-	(void)file, (void)line;
-	return fails_now(true) ? NULL : __real_realloc(p, size);
-}
-
-static void
-openssl_free(void *p, const char *file, int line)
-{
-	(void)file, (void)line;
-	free(p);
-}
 
 struct shape {
 	const struct upt_metadata *held[UPT_N_ROLES], *current[UPT_N_ROLES];
@@ -196,17 +121,17 @@ assert_all_keys_usable(const struct upt_metadata *root)
 
 /* OpenSSL gets along without some allocations, and reports others as a wrong signature. */
 static void
-assert_told(enum upt_code code)
+assert_told(enum upt_code code, enum fault fault)
 {
 	if (code == UPT_E_NO_MEMORY)
 		return;
-	assert_true(in_openssl && failed);
+	assert_true(fault == FAULT_OPENSSL_MEMORY);
 	assert_true(code == UPT_OK || code == UPT_E_INTERNAL || code == UPT_E_THRESHOLD);
 }
 
 /* False when no allocation failed any more. */
 static bool
-try_step(struct scene *s, size_t i, size_t n)
+try_step(struct scene *s, size_t i, enum fault fault, size_t n)
 {
 	struct shape before = shape_of(s->w.set), after;
 	struct upt_buf buf = {0};
@@ -216,15 +141,13 @@ try_step(struct scene *s, size_t i, size_t n)
 
 	assert_code(
 		upt_buf_append(&buf, s->steps[i].bytes.data, s->steps[i].bytes.len, NULL), UPT_OK);
-	failed = false;
-	until_failure = n;
+	faults_begin(fault, n);
 	code = s->steps[i].step == NEXT_ROOT
 		       ? upt_trusted_set_update_root(s->w.set, &buf, &drop_others, &err)
 		       : offer(&s->w, s->steps[i].step, &buf, &err);
-	until_failure = NEVER;
-	more = failed;
+	more = faults_end();
 	if (more)
-		assert_told(code);
+		assert_told(code, fault);
 	else
 		assert_code(code, UPT_OK);
 	/* A key that was lost on the way would look like a rotation, and unlearn what was learnt.
@@ -244,7 +167,7 @@ try_step(struct scene *s, size_t i, size_t n)
 }
 
 static void
-fail_steps(void)
+fail_steps(enum fault fault)
 {
 	struct scene *s = scene_new();
 
@@ -252,7 +175,7 @@ fail_steps(void)
 		size_t n_failures = 0;
 
 		replay(s, i);
-		for (size_t n = 0; try_step(s, i, n); n++) {
+		for (size_t n = 0; try_step(s, i, fault, n); n++) {
 			n_failures++;
 			replay(s, i);
 		}
@@ -265,35 +188,23 @@ static void
 each_failure_of_ours_is_told_and_changes_nothing(void **state)
 {
 	(void)state;
-	in_openssl = false;
-	fail_steps();
+	fail_steps(FAULT_MEMORY);
 }
 
 static void
 failures_inside_openssl_change_nothing(void **state)
 {
 	(void)state;
-	in_openssl = true;
-	fail_steps();
-	in_openssl = false;
+	fail_steps(FAULT_OPENSSL_MEMORY);
 }
 
 /* ---- the drivers ---- */
 
 /* The feed is not what is tested: its own allocations do not fail. */
-static size_t paused;
-
-static void
-hold_failures(void)
-{
-	paused = until_failure;
-	until_failure = NEVER;
-}
-
 static enum upt_code
 resume(enum upt_code code)
 {
-	until_failure = paused;
+	faults_resume();
 	return code;
 }
 
@@ -302,7 +213,7 @@ fetch(void *ctx, const char *name, size_t max, struct upt_buf *out, struct upt_e
 {
 	struct memory_feed *m = ctx;
 
-	hold_failures();
+	faults_pause();
 	return resume(m->feed.fetch(m, name, max, out, err));
 }
 
@@ -311,7 +222,7 @@ load(void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)
 {
 	struct memory_feed *m = ctx;
 
-	hold_failures();
+	faults_pause();
 	return resume(m->feed.load(m, role, out, err));
 }
 
@@ -320,7 +231,7 @@ save(void *ctx, const char *role, uint64_t version, struct upt_span bytes, struc
 {
 	struct memory_feed *m = ctx;
 
-	hold_failures();
+	faults_pause();
 	return resume(m->feed.save(m, role, version, bytes, err));
 }
 
@@ -329,7 +240,7 @@ save_root(void *ctx, uint64_t version, struct upt_span bytes, bool drop_others, 
 {
 	struct memory_feed *m = ctx;
 
-	hold_failures();
+	faults_pause();
 	return resume(m->feed.save_root(m, version, bytes, drop_others, err));
 }
 
@@ -338,13 +249,13 @@ forget(void *ctx, const char *role, struct upt_err *err)
 {
 	struct memory_feed *m = ctx;
 
-	hold_failures();
+	faults_pause();
 	return resume(m->feed.forget(m, role, err));
 }
 
-/* Refresh and search with the n-th allocation failing. */
+/* Refresh and search with the n-th allocation failing; *failed: there was one. */
 static enum upt_code
-cycle(struct scene *s, struct memory_feed *m, size_t n)
+cycle(struct scene *s, struct memory_feed *m, size_t n, bool *failed)
 {
 	const struct upt_feed feed = {m, fetch, load, save, save_root, forget};
 	struct upt_search search = {.feed = &feed, .now = NOW, .hardware_id = "hw"};
@@ -355,12 +266,11 @@ cycle(struct scene *s, struct memory_feed *m, size_t n)
 
 	world_reset(&s->w);
 	m->log[0] = '\0';
-	failed = false;
-	until_failure = n;
+	faults_begin(FAULT_MEMORY, n);
 	code = upt_refresh(s->w.set, &feed, NOW, &changed, NULL);
 	if (code == UPT_OK)
 		code = upt_imagerepo_find(s->w.set, &search, "x", &arena, &target, NULL);
-	until_failure = NEVER;
+	*failed = faults_end();
 	if (code == UPT_OK)
 		assert_string_equal(target.image.name, "x");
 	return code;
@@ -374,7 +284,7 @@ each_failure_of_a_cycle_keeps_the_store_sound(void **state)
 
 	(void)state;
 	for (size_t n = 0;; n++) {
-		bool more;
+		bool more, failed;
 		enum upt_code code;
 
 		memory_feed_init(&m);
@@ -385,18 +295,17 @@ each_failure_of_a_cycle_keeps_the_store_sound(void **state)
 		serve(&m, "1.targets.json", upt_buf_span(&s->r.targets));
 		serve(&m, "1.role.json", upt_buf_span(&s->delegated));
 		serve(&m, "1.other.json", upt_buf_span(&s->delegated));
-		code = cycle(s, &m, n);
-		more = failed;
+		code = cycle(s, &m, n, &more);
 		assert_code(code, more ? UPT_E_NO_MEMORY : UPT_OK);
 		assert_null(strstr(m.log, "forget"));
 		assert_null(strstr(m.log, "drop"));
 		/* what was stored so far serves the next cycle, which then fails nowhere */
-		assert_code(cycle(s, &m, NEVER), UPT_OK);
+		assert_code(cycle(s, &m, SIZE_MAX, &failed), UPT_OK);
 		assert_null(strstr(m.log, "forget"));
 		if (!more) {
 			/* and with everything stored */
 			for (size_t k = 0;; k++) {
-				code = cycle(s, &m, k);
+				code = cycle(s, &m, k, &failed);
 				if (!failed)
 					break;
 				/* a confirmation that cannot be made is a download: no failure */
@@ -421,7 +330,7 @@ main(void)
 		cmocka_unit_test(failures_inside_openssl_change_nothing),
 	};
 
-	if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
+	if (!faults_hook_openssl())
 		return 1;
 	return cmocka_run_group_tests_name("metadata memory", tests, NULL, NULL);
 }
