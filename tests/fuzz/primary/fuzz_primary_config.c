@@ -43,6 +43,46 @@ check_limits(const struct upt_limits *limits)
 }
 
 static void
+check_container(const struct upt_ecu_config *ecu)
+{
+	const struct upt_container_config *c = &ecu->container;
+
+	if (ecu->kind != UPT_INSTALLER_CONTAINER && ecu->kind != UPT_INSTALLER_COMPOSE)
+		return;
+	FUZZ_ASSERT(c->app_name[0] != '\0');
+	FUZZ_ASSERT(c->port_a <= 65535 && c->port_b <= 65535 && c->max_pids <= 1 << 22);
+	FUZZ_ASSERT(c->health_timeout_s <= 3600);
+	FUZZ_ASSERT(c->pull_stall_s >= 10 && c->pull_stall_s <= 3600);
+	for (size_t i = 0; i < c->n_env; i++)
+		FUZZ_ASSERT(strchr(c->env[i], '=') > c->env[i]);
+	if (ecu->kind == UPT_INSTALLER_COMPOSE)
+		FUZZ_ASSERT(c->n_env == 0 && c->mirrors == NULL && c->compose_timeout_s >= 10);
+	else
+		FUZZ_ASSERT(c->compose_program == NULL);
+}
+
+/* What a reboot does by itself; a system in a folder does nothing to the machine unless told to. */
+static void
+check_trial(const struct upt_config *config)
+{
+	const struct upt_trial_config *trial = &config->trial;
+	size_t n = 0;
+
+	FUZZ_ASSERT(trial->tries >= 1 && trial->tries <= 9);
+	FUZZ_ASSERT(trial->health.timeout_ms <= 86400000 && trial->health.pause_ms > 0);
+	FUZZ_ASSERT(trial->health.check_timeout_ms >= 1000 &&
+		    trial->health.check_timeout_ms <= 3600000);
+	if (config->ecus[0].kind != UPT_INSTALLER_OSTREE)
+		FUZZ_ASSERT(trial->loader.kind != UPT_BOOT_AUTO);
+	if (trial->reboot_argv == NULL)
+		return;
+	FUZZ_ASSERT(trial->reboot_argv[0] != NULL && trial->reboot_argv[0][0] == '/');
+	for (; trial->reboot_argv[n] != NULL; n++)
+		FUZZ_ASSERT(trial->reboot_argv[n][strcspn(trial->reboot_argv[n], " \t")] == '\0');
+	FUZZ_ASSERT(n <= 16);
+}
+
+static void
 check_ecu(const struct upt_config *config, size_t i)
 {
 	const struct upt_ecu_config *ecu = &config->ecus[i];
@@ -55,10 +95,9 @@ check_ecu(const struct upt_config *config, size_t i)
 	FUZZ_ASSERT(!ecu->is_ip || (i > 0 && ecu->address[0] != '\0'));
 	FUZZ_ASSERT(ecu->is_ip || (ecu->key_path[0] != '\0' && ecu->factory_image != NULL));
 	FUZZ_ASSERT(ecu->port <= 65535);
-	FUZZ_ASSERT(ecu->container.port_a <= 65535 && ecu->container.port_b <= 65535);
+	check_container(ecu);
 	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_FILE || ecu->path[0] != '\0');
 	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_OSTREE || ecu->os[0] != '\0');
-	FUZZ_ASSERT(ecu->kind != UPT_INSTALLER_CONTAINER || ecu->container.app_name[0] != '\0');
 }
 
 static void
@@ -103,6 +142,7 @@ check_config(const struct upt_config *config)
 	FUZZ_ASSERT(config->n_ecus >= 1 && config->n_ecus <= UPT_MAX_VEHICLE_ECUS);
 	for (size_t i = 0; i < config->n_ecus; i++)
 		check_ecu(config, i);
+	check_trial(config);
 }
 
 int
