@@ -9,14 +9,6 @@
 #define MAX_WORDS 16
 #define PAUSE_MS 1000
 
-static void
-optional(struct upt_config *c, const char *section, const char *key, const char **out)
-{
-	const struct upt_ini_entry *entry = upt_ini_find(&c->ini, section, "", key);
-
-	*out = entry != NULL && entry->value[0] != '\0' ? entry->value : NULL;
-}
-
 static enum upt_code
 choice(struct upt_config *c, const char *section, const char *key, const char *const *names,
 	size_t n, size_t fallback, size_t *out, struct upt_err *err)
@@ -53,13 +45,13 @@ parse_loader(struct upt_config *c, struct upt_err *err)
 	loader->kind = (enum upt_boot_kind)kind;
 	if (loader->kind == UPT_BOOT_AUTO && !is_own_system(c))
 		loader->kind = UPT_BOOT_NONE;
-	optional(c, "boot", "fw_printenv", &loader->fw_printenv);
-	optional(c, "boot", "fw_setenv", &loader->fw_setenv);
-	optional(c, "boot", "fw_env_config", &loader->fw_env_config);
-	optional(c, "boot", "uenv", &loader->uenv);
-	optional(c, "boot", "grubenv", &loader->grubenv);
-	optional(c, "boot", "grub_cfg", &loader->grub_cfg);
-	optional(c, "boot", "entries", &loader->entries);
+	loader->fw_printenv = upt_ini_optional(&c->ini, "boot", "", "fw_printenv");
+	loader->fw_setenv = upt_ini_optional(&c->ini, "boot", "", "fw_setenv");
+	loader->fw_env_config = upt_ini_optional(&c->ini, "boot", "", "fw_env_config");
+	loader->uenv = upt_ini_optional(&c->ini, "boot", "", "uenv");
+	loader->grubenv = upt_ini_optional(&c->ini, "boot", "", "grubenv");
+	loader->grub_cfg = upt_ini_optional(&c->ini, "boot", "", "grub_cfg");
+	loader->entries = upt_ini_optional(&c->ini, "boot", "", "entries");
 	return upt_ini_u64(&c->ini, "primary", "", "boot_tries", 3, 1, 9, &c->trial.tries, err);
 }
 
