@@ -9,23 +9,18 @@
 #include <stdio.h>
 #include "director/director.h"
 #include "metadata/refresh.h"
+#include "vectors/documents.h"
 #include "web.h"
 
 #define VECTORS_MAX_STEPS 1000
 
 /* ---- one repository's trusted metadata, in memory ---- */
 
-struct vector_document {
-	char *role;
-	struct upt_buf bytes;
-};
-
 struct vector_store {
 	const struct web *web;
 	const char *url; /* of this repository, in this step */
 	struct upt_buf first_root; /* seen, not yet verified */
-	size_t n_documents;
-	struct vector_document *documents; /* "root" too */
+	struct documents kept; /* "root" too */
 };
 
 /* Its first root is trusted on first use: 1.root.json of the server. */

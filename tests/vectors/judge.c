@@ -49,12 +49,8 @@ judge_trusted(struct judged *j, const cJSON *step, const char *repo, const struc
 	if (!cJSON_IsObject(want))
 		differ(j, "case.json does not say what is trusted of the %s repository", repo);
 	cJSON_ArrayForEach(each, want) {
-		const struct stored *found = NULL;
+		const struct document *found = documents_find(&store->kept, each->string);
 
-		for (size_t i = 0; i < store->n; i++) {
-			if (strcmp(store->list[i].role, each->string) == 0)
-				found = &store->list[i];
-		}
 		if (found == NULL)
 			differ(j, "%s %s v%.0f is to be trusted, none is", repo, each->string,
 				each->valuedouble);
@@ -62,10 +58,12 @@ judge_trusted(struct judged *j, const cJSON *step, const char *repo, const struc
 			differ(j, "%s %s v%.0f is to be trusted, v%" PRIu64 " is", repo, each->string,
 				each->valuedouble, found->version);
 	}
-	for (size_t i = 0; i < store->n; i++) {
-		if (cJSON_GetObjectItemCaseSensitive(want, store->list[i].role) == NULL)
-			differ(j, "%s %s v%" PRIu64 " is trusted, none is to be", repo,
-				store->list[i].role, store->list[i].version);
+	for (size_t i = 0; i < store->kept.n; i++) {
+		const struct document *kept = &store->kept.list[i];
+
+		if (cJSON_GetObjectItemCaseSensitive(want, kept->role) == NULL)
+			differ(j, "%s %s v%" PRIu64 " is trusted, none is to be", repo, kept->role,
+				kept->version);
 	}
 }
 

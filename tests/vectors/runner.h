@@ -7,23 +7,16 @@
 
 #include <cjson/cJSON.h>
 #include "director/director.h"
+#include "documents.h"
 #include "imagerepo/imagerepo.h"
 #include "storage/images.h"
 
 #define RUNNER_MAX_ECUS 8
 
-struct stored {
-	char *role;
-	uint64_t version;
-	unsigned n_asked; /* how many were asked for when it was kept */
-	struct upt_buf bytes;
-};
-
 /* One repository: what the client has kept, and the folder that is its server in this step. */
 struct store {
 	char folder[1024];
-	size_t n;
-	struct stored *list;
+	struct documents kept; /* marked with n_asked */
 	/* The document that was asked for last; "" when none was. */
 	char asked[UPT_MAX_ROLE_NAME_BYTES + 1];
 	unsigned n_asked;

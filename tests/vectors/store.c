@@ -8,16 +8,6 @@
 
 #define ROOT_MAX_BYTES ((size_t)1 << 20)
 
-static struct stored *
-find(const struct store *s, const char *role)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (strcmp(s->list[i].role, role) == 0)
-			return &s->list[i];
-	}
-	return NULL;
-}
-
 /* The role in a file name as clients ask for it: "3.team%2Fa.json" is team/a. */
 static void
 note_asked(struct store *s, const char *file)
@@ -58,38 +48,18 @@ store_fetch(void *ctx, const char *file, size_t max, struct upt_buf *out, struct
 static enum upt_code
 store_load(void *ctx, const char *role, struct upt_buf *out, struct upt_err *err)
 {
-	const struct stored *found = find(ctx, role);
-	upt_cleanup(upt_buf_clear) struct upt_buf copy = {0};
+	const struct store *s = ctx;
 
-	if (found == NULL)
-		return upt_fail(err, UPT_E_NOT_FOUND, "no %s is stored", role);
-	UPT_TRY(upt_buf_append(&copy, found->bytes.data, found->bytes.len, err));
-	upt_buf_move(out, &copy);
-	return UPT_OK;
+	return documents_load(&s->kept, role, out, err);
 }
 
 static enum upt_code
 store_save(void *ctx, const char *role, uint64_t version, struct upt_span bytes, struct upt_err *err)
 {
 	struct store *s = ctx;
-	struct stored *place = find(s, role), *grown;
-	upt_cleanup(upt_buf_clear) struct upt_buf copy = {0};
 
-	UPT_TRY(upt_buf_append(&copy, bytes.data, bytes.len, err));
-	if (place == NULL) {
-		grown = realloc(s->list, (s->n + 1) * sizeof(*grown));
-		if (grown == NULL)
-			return upt_fail(err, UPT_E_NO_MEMORY, "no memory to store %s", role);
-		s->list = grown;
-		place = &grown[s->n];
-		*place = (struct stored){.role = strdup(role)};
-		if (place->role == NULL)
-			return upt_fail(err, UPT_E_NO_MEMORY, "no memory to store %s", role);
-		s->n++;
-	}
-	place->version = version;
-	place->n_asked = s->n_asked;
-	upt_buf_move(&place->bytes, &copy);
+	UPT_TRY(documents_keep(&s->kept, role, version, bytes, err));
+	documents_find(&s->kept, role)->mark = s->n_asked;
 	return UPT_OK;
 }
 
@@ -97,14 +67,9 @@ static enum upt_code
 store_forget(void *ctx, const char *role, struct upt_err *err)
 {
 	struct store *s = ctx;
-	struct stored *found = find(s, role);
 
 	(void)err;
-	if (found == NULL)
-		return UPT_OK;
-	free(found->role);
-	upt_buf_clear(&found->bytes);
-	*found = s->list[--s->n];
+	documents_forget(&s->kept, role);
 	return UPT_OK;
 }
 
@@ -112,11 +77,11 @@ static enum upt_code
 store_save_root(
 	void *ctx, uint64_t version, struct upt_span bytes, bool drop_others, struct upt_err *err)
 {
-	if (drop_others) {
-		UPT_TRY(store_forget(ctx, "timestamp", err));
-		UPT_TRY(store_forget(ctx, "snapshot", err));
-	}
-	return store_save(ctx, "root", version, bytes, err);
+	struct store *s = ctx;
+
+	UPT_TRY(documents_keep_root(&s->kept, version, bytes, drop_others, err));
+	documents_find(&s->kept, "root")->mark = s->n_asked;
+	return UPT_OK;
 }
 
 struct upt_feed
@@ -133,9 +98,9 @@ store_feed(struct store *s)
 bool
 store_keeps_asked(const struct store *s)
 {
-	const struct stored *kept = find(s, s->asked);
+	const struct document *kept = documents_find(&s->kept, s->asked);
 
-	return kept != NULL && kept->n_asked == s->n_asked;
+	return kept != NULL && kept->mark == s->n_asked;
 }
 
 enum upt_code
@@ -152,11 +117,6 @@ store_provision(struct store *s, const char *folder, struct upt_err *err)
 void
 store_clear(struct store *s)
 {
-	while (s->n > 0) {
-		s->n--;
-		free(s->list[s->n].role);
-		upt_buf_clear(&s->list[s->n].bytes);
-	}
-	free(s->list);
+	documents_clear(&s->kept);
 	*s = (struct store){0};
 }
