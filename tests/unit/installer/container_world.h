@@ -14,15 +14,6 @@ struct world {
 	struct upt_err err;
 };
 
-#define CHECK_CODE(call, expected)                                                                 \
-	do {                                                                                       \
-		enum upt_code code_ = (call);                                                      \
-		if (code_ != (expected))                                                           \
-			fail_msg("%s, not %s: %s", upt_code_name(code_), upt_code_name(expected),  \
-				w->err.message);                                                   \
-	} while (0)
-#define CHECK_OK(call) CHECK_CODE(call, UPT_OK)
-
 /* A new process on what the last one left. */
 void renew(struct world *w);
 int set_up(void **state);

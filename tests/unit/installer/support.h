@@ -9,6 +9,18 @@
 
 #define BYTES(s) upt_span((s), sizeof(s) - 1)
 
+/* Asserts the code of a call, whose error is shown when it is another. */
+#define CHECK_CALL(call, expected, err)                                                            \
+	do {                                                                                       \
+		enum upt_code code_ = (call);                                                      \
+		if (code_ != (expected))                                                           \
+			fail_msg("%s, not %s: %s", upt_code_name(code_), upt_code_name(expected),  \
+				(err).message);                                                    \
+	} while (0)
+/* The same in a test whose world is w. */
+#define CHECK_CODE(call, expected) CHECK_CALL(call, expected, w->err)
+#define CHECK_OK(call) CHECK_CODE(call, UPT_OK)
+
 /* Makes a directory below /tmp and remembers it for dir_remove(). */
 void dir_make(char out[static PATH_MAX]);
 /* Removes it with all below it, also what OSTree made immutable. */

@@ -19,15 +19,6 @@ struct world {
 	struct upt_err err;
 };
 
-#define CHECK_CODE(call, expected)                                                                 \
-	do {                                                                                       \
-		enum upt_code code_ = (call);                                                      \
-		if (code_ != (expected))                                                           \
-			fail_msg("%s, not %s: %s", upt_code_name(code_), upt_code_name(expected),  \
-				w->err.message);                                                   \
-	} while (0)
-#define CHECK_OK(call) CHECK_CODE(call, UPT_OK)
-
 static void
 program(const char *path, const char *text)
 {

@@ -51,15 +51,6 @@ reboot(struct ostree_world *w)
 	renew(w, &config);
 }
 
-#define CHECK_CODE(call, expected)                                                                 \
-	do {                                                                                       \
-		enum upt_code code_ = (call);                                                      \
-		if (code_ != (expected))                                                           \
-			fail_msg("%s, not %s: %s", upt_code_name(code_), upt_code_name(expected),  \
-				w->err.message);                                                   \
-	} while (0)
-#define CHECK_OK(call) CHECK_CODE(call, UPT_OK)
-
 static enum upt_code
 prepare_image(struct ostree_world *w, const struct upt_image *image, const char *uri)
 {

@@ -28,14 +28,8 @@ struct world {
 	pid_t server;
 };
 
-#define CHECK_CODE(call, expected)                                                                 \
-	do {                                                                                       \
-		enum upt_code code_ = (call);                                                      \
-		if (code_ != (expected))                                                           \
-			fail_msg("%s, not %s: %s", upt_code_name(code_), upt_code_name(expected),  \
-				w->os.err.message);                                                \
-	} while (0)
-#define CHECK_OK(call) CHECK_CODE(call, UPT_OK)
+#define CHECK_OS_CODE(call, expected) CHECK_CALL(call, expected, w->os.err)
+#define CHECK_OS_OK(call) CHECK_OS_CODE(call, UPT_OK)
 
 /* ---- the server ---- */
 
@@ -147,7 +141,7 @@ asked_for_content(struct world *w)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 
-	CHECK_OK(upt_file_read(AT_FDCWD, w->requests, MIB, &text, &w->os.err));
+	CHECK_OS_OK(upt_file_read(AT_FDCWD, w->requests, MIB, &text, &w->os.err));
 	return strstr((const char *)text.data, ".filez") != NULL;
 }
 
@@ -228,7 +222,7 @@ prepare(struct world *w, unsigned version, const struct upt_install_progress *pr
 		.image = &image, .format = "OSTREE", .uri = w->url, .image_fd = -1};
 
 	upt_installer_free(&w->os.installer);
-	CHECK_OK(upt_ostree_installer_new(&w->config, NULL, &w->os.installer, &w->os.err));
+	CHECK_OS_OK(upt_ostree_installer_new(&w->config, NULL, &w->os.installer, &w->os.err));
 	return w->os.installer->ops->prepare(w->os.installer, &job, progress, &w->os.err);
 }
 
@@ -240,11 +234,11 @@ a_commit_that_does_not_fit_is_refused_before_its_content_is_fetched(void **state
 	big_version(w, 2, true);
 	start_server(w);
 	w->config.reserve_bytes = free_bytes(w) - BIG / 2;
-	CHECK_CODE(prepare(w, 2, NULL), UPT_E_NO_SPACE);
+	CHECK_OS_CODE(prepare(w, 2, NULL), UPT_E_NO_SPACE);
 	assert_non_null(strstr(w->os.err.message, "bytes free"));
 	assert_false(asked_for_content(w));
 	w->config.reserve_bytes = free_bytes(w) - 2 * BIG - 4 * MIB;
-	CHECK_OK(prepare(w, 2, NULL));
+	CHECK_OS_OK(prepare(w, 2, NULL));
 	assert_true(asked_for_content(w));
 }
 
@@ -255,10 +249,10 @@ less_than_the_reserve_is_refused_before_anything_is_fetched(void **state)
 
 	start_server(w);
 	w->config.reserve_bytes = 2 * free_bytes(w);
-	CHECK_CODE(prepare(w, 2, NULL), UPT_E_NO_SPACE);
+	CHECK_OS_CODE(prepare(w, 2, NULL), UPT_E_NO_SPACE);
 	assert_false(file_exists(w->requests));
 	w->config.reserve_bytes = MIB;
-	CHECK_OK(prepare(w, 2, NULL));
+	CHECK_OS_OK(prepare(w, 2, NULL));
 }
 
 /* What an earlier cycle fetched and nobody installed makes room. */
@@ -271,18 +265,18 @@ what_no_deployment_needs_makes_room(void **state)
 	big_version(w, 2, true);
 	big_version(w, 3, true);
 	start_server(w);
-	CHECK_OK(prepare(w, 2, NULL));
+	CHECK_OS_OK(prepare(w, 2, NULL));
 	snprintf(repo, sizeof(repo), "%s/ostree/repo/objects", w->os.sysroot);
 	snprintf(path, sizeof(path), "%s/%.2s/%s.commit", repo, w->os.commit[2],
 		w->os.commit[2] + 2);
 	assert_true(file_exists(path));
 	/* enough for it only when the other one goes */
 	w->config.reserve_bytes = free_bytes(w) - BIG - BIG / 2;
-	CHECK_OK(prepare(w, 3, NULL));
+	CHECK_OS_OK(prepare(w, 3, NULL));
 	assert_false(file_exists(path));
 	/* and what is there is enough when there is no more room at all */
 	w->config.reserve_bytes = free_bytes(w) - MIB;
-	CHECK_OK(prepare(w, 3, NULL));
+	CHECK_OS_OK(prepare(w, 3, NULL));
 }
 
 static void
@@ -311,12 +305,12 @@ an_endless_object_is_refused_by_the_commits_sizes(void **state)
 	object_of(w, 2, "/usr/bin/big");
 	start_server(w);
 	before = free_bytes(w);
-	CHECK_CODE(prepare(w, 2, NULL), UPT_E_TOO_LARGE);
+	CHECK_OS_CODE(prepare(w, 2, NULL), UPT_E_TOO_LARGE);
 	assert_true(free_bytes(w) + 2 * MIB > before);
 	stop_server(w);
 	w->endless[0] = '\0';
 	start_server(w);
-	CHECK_OK(prepare(w, 2, NULL));
+	CHECK_OS_OK(prepare(w, 2, NULL));
 }
 
 /* Nobody said how long it is to be: the reserve stays free all the same. */
@@ -331,14 +325,14 @@ an_endless_object_never_takes_the_reserve(void **state)
 	start_server(w);
 	before = free_bytes(w);
 	w->config.reserve_bytes = before - 2 * BIG - 8 * MIB;
-	CHECK_CODE(prepare(w, 2, NULL), UPT_E_NO_SPACE);
+	CHECK_OS_CODE(prepare(w, 2, NULL), UPT_E_NO_SPACE);
 	/* by us, and not by the disk when it was full */
 	assert_non_null(strstr(w->os.err.message, "are kept"));
 	assert_true(free_bytes(w) + 2 * MIB > before);
 	stop_server(w);
 	w->endless[0] = '\0';
 	start_server(w);
-	CHECK_OK(prepare(w, 2, NULL));
+	CHECK_OS_OK(prepare(w, 2, NULL));
 }
 
 static void
@@ -349,11 +343,11 @@ an_endless_commit_is_refused(void **state)
 	snprintf(w->endless, sizeof(w->endless), "%s/objects/%.2s/%s.commit", w->os.remote,
 		w->os.commit[2], w->os.commit[2] + 2);
 	start_server(w);
-	CHECK_CODE(prepare(w, 2, NULL), UPT_E_TOO_LARGE);
+	CHECK_OS_CODE(prepare(w, 2, NULL), UPT_E_TOO_LARGE);
 	stop_server(w);
 	w->endless[0] = '\0';
 	start_server(w);
-	CHECK_OK(prepare(w, 2, NULL));
+	CHECK_OS_OK(prepare(w, 2, NULL));
 }
 
 struct seen {
@@ -384,7 +378,7 @@ progress_tells_bytes_of_bytes(void **state)
 	big_version(w, 2, true);
 	object_of(w, 2, "/usr/bin/big"); /* it comes for so long that there is a report */
 	start_server(w);
-	CHECK_CODE(prepare(w, 2, &progress), UPT_E_CANCELLED);
+	CHECK_OS_CODE(prepare(w, 2, &progress), UPT_E_CANCELLED);
 	assert_in_range(seen.total_bytes, BIG, BIG + MIB);
 }
 
