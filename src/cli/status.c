@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/text.h"
 #include "manifest/manifest.h"
+#include "primary/plan.h"
 #include "storage/store.h"
 
 #define N_INCIDENTS 5
@@ -141,6 +142,50 @@ add_ecu(cJSON *list, struct upt_store *store, const struct upt_ecu_config *confi
 }
 
 static enum upt_code
+add_member(cJSON *list, const struct upt_plan_member *m, struct upt_err *err)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	if (object == NULL || !cJSON_AddItemToArray(list, object) ||
+		cJSON_AddStringToObject(object, "ecu", m->ecu) == NULL ||
+		cJSON_AddStringToObject(object, "image", m->image.name) == NULL ||
+		cJSON_AddStringToObject(object, "before", m->before.name) == NULL ||
+		cJSON_AddBoolToObject(object, "reversible", m->reversible) == NULL ||
+		cJSON_AddStringToObject(object, "state", upt_member_state_text(m->state)) == NULL ||
+		cJSON_AddStringToObject(object, "reason", m->reason) == NULL)
+		return no_memory(err);
+	return UPT_OK;
+}
+
+/* The plan of the last bundle, its members in the order of installation; null before the first. */
+static enum upt_code
+add_bundle(cJSON *status, struct upt_store *store, struct upt_err *err)
+{
+	upt_cleanup(upt_plan_clear) struct upt_plan plan = {0};
+	char when[UPT_TIME_TEXT_SIZE];
+	cJSON *object, *members;
+
+	UPT_TRY(upt_store_load_plan(store, &plan, err));
+	if (plan.state == UPT_PLAN_NONE)
+		return cJSON_AddNullToObject(status, "bundle") != NULL ? UPT_OK : no_memory(err);
+	upt_time_format(plan.time, when);
+	object = cJSON_AddObjectToObject(status, "bundle");
+	if (object == NULL || cJSON_AddStringToObject(object, "time", when) == NULL ||
+		cJSON_AddStringToObject(object, "correlationId", plan.correlation_id) == NULL ||
+		!upt_manifest_add_u64(object, "targetsVersion", plan.targets_version) ||
+		cJSON_AddStringToObject(object, "state", upt_plan_state_text(plan.state)) == NULL ||
+		cJSON_AddStringToObject(object, "reason", plan.reason) == NULL ||
+		cJSON_AddBoolToObject(object, "reportWaits", plan.reports) == NULL)
+		return no_memory(err);
+	members = cJSON_AddArrayToObject(object, "members");
+	if (members == NULL)
+		return no_memory(err);
+	for (size_t i = 0; i < plan.n_members; i++)
+		UPT_TRY(add_member(members, &plan.members[i], err));
+	return UPT_OK;
+}
+
+static enum upt_code
 add_repo(cJSON *metadata, struct upt_store *store, const char *name, enum upt_repo repo,
 	struct upt_err *err)
 {
@@ -209,6 +254,7 @@ collect(struct upt_cli *cli, struct upt_store *store, cJSON *status, struct upt_
 	if (cJSON_AddStringToObject(status, "vehicleId", cli->config.vehicle_id) == NULL)
 		return no_memory(err);
 	UPT_TRY(add_last_cycle(status, store, err));
+	UPT_TRY(add_bundle(status, store, err));
 	ecus = cJSON_AddArrayToObject(status, "ecus");
 	metadata = cJSON_AddObjectToObject(status, "metadata");
 	incidents = cJSON_AddArrayToObject(status, "incidents");
@@ -316,6 +362,31 @@ print_ecu_notes(const cJSON *ecus, unsigned columns)
 }
 
 static void
+print_bundle(const cJSON *bundle, unsigned columns)
+{
+	const char *reason = text_of(bundle, "reason");
+	const cJSON *member;
+
+	if (!cJSON_IsObject(bundle))
+		return;
+	print_line(columns, "bundle      ", text_of(bundle, "state"));
+	if (reason[0] != '\0')
+		print_line(columns, "  ", reason);
+	cJSON_ArrayForEach(member, cJSON_GetObjectItemCaseSensitive(bundle, "members"))
+	{
+		upt_cleanup(upt_buf_clear) struct upt_buf line = {0};
+		struct upt_err err;
+
+		if (upt_buf_printf(&line, &err, "  %s: %s %s%s", text_of(member, "ecu"),
+			    text_of(member, "image"), text_of(member, "state"),
+			    cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(member, "reversible"))
+				    ? ""
+				    : ", cannot be rolled back") == UPT_OK)
+			upt_text_paragraph(stdout, (const char *)line.data, columns);
+	}
+}
+
+static void
 print_incidents(const cJSON *incidents, unsigned columns)
 {
 	const cJSON *incident;
@@ -349,6 +420,7 @@ print_text(const cJSON *status, struct upt_err *err)
 
 	print_line(columns, "vehicle ", text_of(status, "vehicleId"));
 	print_last_cycle(status, columns);
+	print_bundle(cJSON_GetObjectItemCaseSensitive(status, "bundle"), columns);
 	puts("");
 	UPT_TRY(print_table_of(ecus, ecu_header, ecu_fields, 4, columns, err));
 	puts("");

@@ -79,7 +79,7 @@ check_all_reached(const struct upt_primary *p, struct upt_err *err)
 	return UPT_OK;
 }
 
-/* Nothing is to be installed. */
+/* Nothing is to be installed; what went back is told. */
 static enum upt_code
 end_idle(struct upt_primary *p, struct upt_err *err)
 {
@@ -87,6 +87,8 @@ end_idle(struct upt_primary *p, struct upt_err *err)
 
 	upt_primary_prune_images(p);
 	UPT_TRY(upt_bundle_carry_on(p, false, &next, err));
+	if (p->changed)
+		UPT_TRY(upt_primary_send_manifest(p, err));
 	return check_all_reached(p, err);
 }
 

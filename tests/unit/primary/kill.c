@@ -8,12 +8,12 @@
 #include "world.h"
 
 int world_kill_at; /* 0: never */
-static int n_writes;
+int world_n_writes;
 
 static void
 count(void)
 {
-	if (world_kill_at > 0 && ++n_writes == world_kill_at)
+	if (++world_n_writes == world_kill_at && world_kill_at > 0)
 		raise(SIGKILL);
 }
 

@@ -12,28 +12,12 @@
 
 #define MAX_CUTS 200
 
-/* A check that fails while the file "sick" is there, and ends uptaned while "deadly" is. */
-static void
-write_check(struct world *w)
-{
-	char text[512], path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/health.d", w->dir);
-	assert_int_equal(mkdir(path, 0755), 0);
-	snprintf(text, sizeof(text),
-		"#!/bin/sh\n[ ! -e %s/deadly ] || kill -9 $PPID\n[ ! -e %s/sick ] || exit 7\n",
-		w->dir, w->dir);
-	world_write(w, "health.d/check", text);
-	snprintf(path, sizeof(path), "%s/health.d/check", w->dir);
-	assert_int_equal(chmod(path, 0755), 0);
-}
-
 static void
 set_up(struct world *w)
 {
 	world_init(w);
 	w->many = w->reboots = w->counts = true;
-	write_check(w);
+	world_add_check(w);
 	world_release(w, "prim-1", "hw-prim", 1);
 	vehicle_flash(w, &world_target(w, "prim-1")->image);
 	world_assign(w, PRIM, "prim-1");

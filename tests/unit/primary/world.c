@@ -170,6 +170,9 @@ custom_of(const struct world_target *t, bool director)
 	if (!director) {
 		list = cJSON_AddArrayToObject(custom, "hardwareIds");
 		cJSON_AddItemToArray(list, cJSON_CreateString(t->hardware));
+		if (t->after != NULL)
+			cJSON_AddItemToArray(cJSON_AddArrayToObject(custom, "installAfter"),
+				cJSON_CreateString(t->after));
 		return custom;
 	}
 	list = cJSON_AddObjectToObject(custom, "ecuIdentifiers");
@@ -200,9 +203,13 @@ targets_of(struct world *w, struct world_repo *r)
 	cJSON *targets =
 		upt_author_targets(r->versions[UPT_ROLE_TARGETS], r->expires[UPT_ROLE_TARGETS]);
 
-	if (director)
-		cJSON_AddStringToObject(
-			cJSON_AddObjectToObject(targets, "custom"), "vehicleId", WORLD_VEHICLE);
+	if (director) {
+		cJSON *top = cJSON_AddObjectToObject(targets, "custom");
+
+		cJSON_AddStringToObject(top, "vehicleId", WORLD_VEHICLE);
+		if (w->correlation_id != NULL)
+			cJSON_AddStringToObject(top, "correlationId", w->correlation_id);
+	}
 	for (size_t i = 0; i < w->n_targets; i++) {
 		const struct world_target *t = &w->targets[i];
 		struct upt_image image = t->image;
@@ -433,6 +440,7 @@ run(struct world *w, enum command command, const char *serial)
 	struct upt_err err = {0};
 
 	world_configure(w, &config);
+	world_n_writes = 0;
 	world_kill_at = w->kill_at;
 	r->code = new_primary(w, &config, &p, &err);
 	if (r->code == UPT_OK && command == CYCLE)
@@ -442,6 +450,7 @@ run(struct world *w, enum command command, const char *serial)
 	else if (r->code == UPT_OK)
 		r->code = upt_primary_rollback(p, serial, &r->needs_reboot, &err);
 	world_kill_at = 0;
+	r->n_writes = world_n_writes;
 	if (r->code == UPT_OK)
 		return;
 	r->repo = err.repo;
@@ -587,6 +596,48 @@ world_reported(struct world *w, const char *serial, struct upt_ecu_report *out)
 	key = strcmp(serial, "sec") == 0 ? public_part(w->sec_key) : key_of_file(w, name);
 	assert_ok(upt_ecu_report_check(entry->envelope, key, out, why));
 	return true;
+}
+
+unsigned
+world_installation(struct world *w, struct upt_buf *out)
+{
+	static const char field[] = "\"installation_report\":";
+	unsigned n_found = 0;
+	char name[32];
+
+	for (int n = 1; n < 100000; n++) {
+		upt_cleanup(upt_buf_clear) struct upt_buf body = {0};
+		const char *at;
+
+		snprintf(name, sizeof(name), "got.%d", n);
+		world_file(w, name, &body);
+		if (body.len == 0)
+			break;
+		at = strstr((const char *)body.data, field);
+		if (at == NULL)
+			continue;
+		n_found++;
+		out->len = 0;
+		/* to the next member of the manifest: canonical text is sorted */
+		assert_ok(upt_buf_printf(out, why, "%.*s",
+			(int)(strstr(at, ",\"primary_ecu_serial\"") - at), at));
+	}
+	return n_found;
+}
+
+void
+world_add_check(struct world *w)
+{
+	char text[512], path[PATH_MAX];
+
+	path_of(w, "health.d", path);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(text, sizeof(text),
+		"#!/bin/sh\n[ ! -e %s/deadly ] || kill -9 $PPID\n[ ! -e %s/sick ] || exit 7\n",
+		w->dir, w->dir);
+	world_write(w, "health.d/check", text);
+	path_of(w, "health.d/check", path);
+	assert_int_equal(chmod(path, 0755), 0);
 }
 
 struct upt_store *

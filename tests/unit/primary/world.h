@@ -59,6 +59,7 @@ struct world_target {
 	const char *uri;
 	bool listed; /* by the Image repository */
 	bool assigned[N_ECUS];
+	const char *after; /* hardware in installAfter, or NULL */
 };
 
 /* What one process did; in memory that it shares with the test. */
@@ -68,6 +69,7 @@ struct world_result {
 	char message[UPT_ERR_MESSAGE_MAX];
 	struct upt_cycle_summary summary;
 	bool needs_reboot;
+	int n_writes; /* as kill_at counts them */
 	char verdicts[1024]; /* of check: "ECU TARGET VERDICT\n" each */
 };
 
@@ -86,6 +88,7 @@ struct world {
 	bool has_sec; /* the Secondary is in the configuration */
 	bool reboots; /* prim is a system that reboots */
 	bool counts; /* and GRUB counts its boots */
+	const char *correlation_id; /* of what the Director assigns, or NULL */
 	const char *extra; /* more lines for the configuration */
 	const char *mapping; /* [mapping] sections; with them fleet and mirror, as far as they are named */
 	int fail_install; /* enum world_ecu whose installer says no, or -1 */
@@ -132,6 +135,10 @@ unsigned world_n_requests(struct world *w, const char *line_start);
 void world_forget_requests(struct world *w);
 /* The report of an ECU in the last accepted manifest; false when it is not in there. */
 bool world_reported(struct world *w, const char *serial, struct upt_ecu_report *out);
+/* The installation report of the last manifest that has one, as text; how many have one. */
+unsigned world_installation(struct world *w, struct upt_buf *out);
+/* A health check that fails while the file "sick" is there, and ends uptaned while "deadly" is. */
+void world_add_check(struct world *w);
 void world_file(struct world *w, const char *name, struct upt_buf *out);
 void world_write(struct world *w, const char *name, const char *text);
 /* True when the file of ecu holds the release. */
@@ -146,6 +153,6 @@ struct upt_primary *world_primary(struct world *w, struct upt_config *config);
 void world_configure(struct world *w, struct upt_config *config);
 
 /* kill.c */
-extern int world_kill_at;
+extern int world_kill_at, world_n_writes;
 
 #endif
