@@ -154,6 +154,30 @@ take_words(struct pull *pull, const char *words)
 	report(pull, true, "pull", ++pull->n_done, 0, "layers");
 }
 
+/*
+ * What the engine says of a failed pull is for people; these parts of it name what must not pass
+ * for a server's bad day: a registry that serves other bytes than were asked for, and a full disk.
+ */
+static enum upt_code
+code_of(const char *text)
+{
+	static const struct {
+		const char *part;
+		enum upt_code code;
+	} known[] = {
+		{"no space left on device", UPT_E_NO_SPACE},
+		{"does not match provided manifest digest", UPT_E_IMAGE_HASH}, /* Podman */
+		{"Digest did not match", UPT_E_IMAGE_HASH}, /* Podman, a layer */
+		{"verification failed for digest", UPT_E_IMAGE_HASH}, /* Docker, either */
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && text != NULL; i++) {
+		if (strstr(text, known[i].part) != NULL)
+			return known[i].code;
+	}
+	return UPT_E_SERVER;
+}
+
 /* One line of the stream. The engine answers a failed pull with 200 and says so in a line only. */
 static enum upt_code
 take_line(struct pull *pull, struct upt_err *err)
@@ -168,11 +192,9 @@ take_line(struct pull *pull, struct upt_err *err)
 		return upt_fail(err, UPT_E_SERVER, "the engine's pull progress is no object");
 	pull->said_something = true;
 	text = upt_oci_text(json, "error");
-	if (cJSON_HasObjectItem(json, "error")) {
-		bool full = text != NULL && strstr(text, "no space left on device") != NULL;
-		pull->failure = upt_fail(&pull->error, full ? UPT_E_NO_SPACE : UPT_E_SERVER,
-			"the engine cannot pull: %s", text == NULL ? "no reason given" : text);
-	}
+	if (cJSON_HasObjectItem(json, "error"))
+		pull->failure = upt_fail(&pull->error, code_of(text), "the engine cannot pull: %s",
+			text == NULL ? "no reason given" : text);
 	take_words(pull, upt_oci_text(json, "stream"));
 	text = upt_oci_text(json, "status");
 	id = upt_oci_text(json, "id");

@@ -64,6 +64,16 @@ a_pull_that_fails_in_its_stream_is_a_failure(void **state)
 	assert_non_null(strstr(w->err.message, "manifest unknown"));
 	w->fake.pull_script = "{\"error\":\"write: no space left on device\"}\n";
 	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_NO_SPACE);
+	/* As Podman 4.3.1 and Docker 20.10 say it of a registry that serves other bytes. */
+	w->fake.pull_script =
+		"{\"error\":\"Manifest does not match provided manifest digest sha256:0\"}\n";
+	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_IMAGE_HASH);
+	w->fake.pull_script =
+		"{\"error\":\"happened during read: Digest did not match, expected 0\"}\n";
+	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_IMAGE_HASH);
+	w->fake.pull_script =
+		"{\"error\":\"filesystem layer verification failed for digest sha256:0\"}\n";
+	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_IMAGE_HASH);
 	w->fake.pull_script = "7\n";
 	CHECK_CODE(prepare_with(w, 1, ""), UPT_E_SERVER);
 	w->fake.pull_script = "{\"id\":\"x\"}\n{\"error\":7}\n";
