@@ -1,19 +1,13 @@
 #include "installer/health.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/monotonic.h"
+#include "installer/programs.h"
 #include "installer/run.h"
 
-#define OUTPUT_MAX_BYTES 2048
 #define SYSTEMCTL_TIMEOUT_MS 10000
 
 static bool
@@ -52,7 +46,7 @@ check_system(const struct upt_health *health, struct upt_err *err)
 		or_default(health->systemctl, "/usr/bin/systemctl"), "is-system-running", NULL};
 	const struct upt_run run = {.argv = argv,
 		.timeout_ms = SYSTEMCTL_TIMEOUT_MS,
-		.max_bytes = OUTPUT_MAX_BYTES,
+		.max_bytes = UPT_PROGRAM_OUTPUT_MAX_BYTES,
 		.cancel = health->cancel};
 	upt_cleanup(upt_buf_clear) struct upt_buf said = {0};
 	enum upt_code code;
@@ -74,108 +68,38 @@ check_system(const struct upt_health *health, struct upt_err *err)
 
 /* ---- the folder of checks ---- */
 
-static bool
-is_safe(const struct stat *st)
-{
-	return (st->st_uid == 0 || st->st_uid == geteuid()) &&
-	       (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
-/* An editor's backup and a package manager's leftovers are no checks. */
-static int
-is_check(const struct dirent *entry)
-{
-	size_t len = strspn(entry->d_name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-					   "0123456789_-");
-
-	return len > 0 && entry->d_name[len] == '\0';
-}
-
-/* What a check said, a line at a time, for whoever reads the log. */
-static void
-log_output(
-	const struct upt_log *log, enum upt_log_level level, const char *name, struct upt_buf *said)
-{
-	char *line = said->len > 0 ? (char *)said->data : NULL;
-
-	for (char *next; line != NULL && *line != '\0'; line = next) {
-		next = line + strcspn(line, "\n");
-		if (*next == '\n')
-			*next++ = '\0';
-		upt_log(log, level, "health check %s: %s", name, line);
-	}
-}
+/* Of a round. */
+struct checks {
+	const struct upt_health *health;
+	const struct upt_log *log;
+};
 
 static enum upt_code
-run_check(const struct upt_health *health, const struct upt_log *log, int dir, const char *name,
-	struct upt_err *err)
+run_check(void *ctx, const char *path, const char *name, struct upt_err *err)
 {
-	char path[PATH_MAX];
+	const struct checks *checks = ctx;
 	const char *const argv[] = {path, NULL};
 	const struct upt_run run = {.argv = argv,
-		.timeout_ms = health->check_timeout_ms,
-		.max_bytes = OUTPUT_MAX_BYTES,
-		.cancel = health->cancel};
+		.timeout_ms = checks->health->check_timeout_ms,
+		.max_bytes = UPT_PROGRAM_OUTPUT_MAX_BYTES,
+		.cancel = checks->health->cancel};
 	upt_cleanup(upt_buf_clear) struct upt_buf said = {0};
-	struct stat st;
-	enum upt_code code;
+	enum upt_code code = upt_run(&run, &said, err);
 
-	if (snprintf(path, sizeof(path), "%s/%s", health->dir, name) >= (int)sizeof(path))
-		return upt_fail(err, UPT_E_CONFIG, "%s is too long", health->dir);
-	/* No links: what they lead to may be in a folder that anybody can write. */
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return upt_fail_errno(err, errno, "cannot stat %s", path);
-	if (!S_ISREG(st.st_mode) || !is_safe(&st))
-		return upt_fail(err, UPT_E_INSTALL,
-			"%s is not run: it is no file that its owner, root, alone can write", path);
-	code = upt_run(&run, &said, err);
-	log_output(log, code == UPT_OK ? UPT_LOG_DEBUG : UPT_LOG_WARNING, name, &said);
+	upt_program_log_output(checks->log, code == UPT_OK ? UPT_LOG_DEBUG : UPT_LOG_WARNING,
+		"health check", name, &said);
 	return code;
-}
-
-static enum upt_code
-run_all(const struct upt_health *health, const struct upt_log *log, int dir,
-	struct dirent *const *names, int n, struct upt_err *err)
-{
-	if (n > UPT_HEALTH_MAX_CHECKS)
-		return upt_fail(err, UPT_E_INSTALL, "%s has %d checks, %d are run", health->dir, n,
-			UPT_HEALTH_MAX_CHECKS);
-	for (int i = 0; i < n; i++)
-		UPT_TRY(run_check(health, log, dir, names[i]->d_name, err));
-	return UPT_OK;
-}
-
-static int
-by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
 static enum upt_code
 check_dir(const struct upt_health *health, const struct upt_log *log, struct upt_err *err)
 {
-	upt_cleanup(upt_close_fd) int dir = open(health->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent **names = NULL;
-	struct stat st;
-	enum upt_code code;
-	int n;
+	struct checks checks = {.health = health, .log = log};
+	/* A round may come every second: nothing is said of names that do not count. */
+	const struct upt_programs programs = {
+		.dir = health->dir, .noun = "checks", .each = run_check, .ctx = &checks};
 
-	if (dir < 0 && errno == ENOENT)
-		return UPT_OK;
-	if (dir < 0 || fstat(dir, &st) != 0)
-		return upt_fail_errno(err, errno, "cannot open %s", health->dir);
-	if (!is_safe(&st))
-		return upt_fail(err, UPT_E_INSTALL,
-			"the checks in %s are not run: others than its owner, root, can write it",
-			health->dir);
-	n = scandirat(dir, ".", &names, is_check, by_name);
-	if (n < 0)
-		return upt_fail_errno(err, errno, "cannot list %s", health->dir);
-	code = run_all(health, log, dir, names, n, err);
-	for (int i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
-	return code;
+	return upt_programs_ask(&programs, err);
 }
 
 /* ---- all of it ---- */

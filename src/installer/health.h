@@ -7,8 +7,6 @@
 
 #include "base/log.h"
 
-#define UPT_HEALTH_MAX_CHECKS 64
-
 /* How well systemd must say the system is. */
 enum upt_health_system {
 	UPT_HEALTH_TARGET = 0, /* it has started, though units may have failed: "degraded" */
@@ -22,10 +20,8 @@ struct upt_health {
 		*systemd_dir; /* [/run/systemd/system]: there when systemd has booted the system */
 	const char *systemctl; /* [/usr/bin/systemctl] */
 	/*
-	 * Executables, run in the order of their names, without arguments. Not there: no checks.
-	 * One that somebody else than its owner may write, or that is neither root's nor ours, is
-	 * not run, and nor is any when that holds for the folder; both count as failed: whoever
-	 * could put a check there could run programs as root.
+	 * Executables, run as installer/programs.h says, without arguments. Not there: no checks.
+	 * One that is not run because others may write it counts as failed.
 	 */
 	const char *dir;
 	unsigned check_timeout_ms; /* of one check; then it is killed with all it started */

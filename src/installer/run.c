@@ -211,19 +211,18 @@ judge(const struct child *child, int status, bool late, struct upt_err *err)
 	if (WIFSIGNALED(status))
 		return upt_fail(
 			err, UPT_E_INSTALL, "%s was killed by signal %d", name, WTERMSIG(status));
-	if (WEXITSTATUS(status) != 0)
-		return upt_fail(err, UPT_E_INSTALL, "%s exited with %d", name, WEXITSTATUS(status));
 	return UPT_OK;
 }
 
 enum upt_code
-upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err)
+upt_run_status(const struct upt_run *run, struct upt_buf *out, int *status, struct upt_err *err)
 {
 	struct child child = {.run = run, .out = out};
 	bool late, gone;
 	enum upt_code code;
-	int fds[2], status = 0;
+	int fds[2], wait_status = 0;
 
+	*status = -1;
 	upt_buf_clear(out);
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
 		return upt_fail_errno(err, errno, "cannot make a pipe");
@@ -237,11 +236,24 @@ upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err)
 		/* Whatever it left running in its group ends with it. */
 		kill(-child.pid, SIGKILL);
 		gone = !late || watch(&child, DEATH_MS, false, err);
-		(void)waitpid(child.pid, &status, gone ? 0 : WNOHANG);
+		(void)waitpid(child.pid, &wait_status, gone ? 0 : WNOHANG);
 		if (run->line != NULL)
 			end_line(&child);
-		code = judge(&child, status, late, err);
+		code = judge(&child, wait_status, late, err);
+		if (code == UPT_OK)
+			*status = WEXITSTATUS(wait_status);
 	}
 	close(fds[0]);
 	return code;
+}
+
+enum upt_code
+upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err)
+{
+	int status;
+
+	UPT_TRY(upt_run_status(run, out, &status, err));
+	return status == 0
+		       ? UPT_OK
+		       : upt_fail(err, UPT_E_INSTALL, "%s exited with %d", run->argv[0], status);
 }

@@ -25,7 +25,8 @@ struct upt_run {
 	unsigned timeout_ms; /* then it is killed with all that it started */
 	size_t max_bytes; /* of its output that are kept; the rest is read and dropped */
 	const volatile bool *cancel; /* becomes true: killed, too; may be NULL */
-	const char *const *env; /* "NAME=VALUE" beside what every program gets; NULL: nothing */
+	/* "NAME=VALUE" beside what every program gets, UPT_RUN_MAX_ENV at most; NULL: nothing */
+	const char *const *env;
 	const char *dir; /* that it works in; NULL: ours */
 	/* Gets what it says while it runs, a line at a time, fit for a log; may be NULL. Empty
 	 * lines are left out and long ones cut at UPT_RUN_LINE_MAX. */
@@ -40,5 +41,10 @@ struct upt_run {
  */
 UPT_NODISCARD enum upt_code
 upt_run(const struct upt_run *run, struct upt_buf *out, struct upt_err *err);
+
+/* The same for one whose status is its answer: UPT_OK with *status (-1 otherwise) whatever it exits
+ * with. */
+UPT_NODISCARD enum upt_code
+upt_run_status(const struct upt_run *run, struct upt_buf *out, int *status, struct upt_err *err);
 
 #endif
