@@ -12,6 +12,7 @@
 #include "primary/primary.h"
 
 #define FIRST_RETRY_MS 30000
+#define LATE_MS 120000
 
 /* Set by SIGTERM and SIGINT, and by SIGHUP; the only state a signal handler can reach. */
 static volatile bool stop_requested, reload_requested;
@@ -203,6 +204,20 @@ wait_ms(int64_t ms)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+/* When a gate is asked again: a fleet that waits for the same window comes up to two minutes late,
+ * and never too early. */
+static int64_t
+with_delay(int64_t interval_ms)
+{
+	struct upt_err ignored;
+	uint32_t random = 0;
+
+	if (upt_random(&random, sizeof(random), &ignored) != UPT_OK)
+		return interval_ms;
+	return interval_ms + (interval_ms / 10 < LATE_MS ? interval_ms / 10 : LATE_MS) *
+				     (int64_t)(random % 1000) / 1000;
+}
+
 /* A Primary and the configuration that it borrows. */
 struct service {
 	const struct options *options;
@@ -256,13 +271,19 @@ reload(struct service *s, struct upt_err *err)
 }
 
 /* Time to the next poll. A cycle that could not be finished for want of a network is tried again
- * sooner, from half a minute up to the poll interval; a refusal waits for the next poll. */
+ * sooner, from half a minute up to the poll interval; a refusal waits for the next poll, and what a
+ * gate put off for as long as it said, if that is sooner. */
 static int64_t
 next_poll_ms(const struct service *s, bool soon, int64_t *retry_ms)
 {
 	int64_t interval_ms = (int64_t)s->config->poll_interval_s * 1000;
+	const struct upt_wait *gate = upt_primary_waits(s->primary);
 	int64_t wait = interval_ms;
 
+	if (gate != NULL && !soon && (int64_t)gate->retry_s < interval_ms / 1000) {
+		*retry_ms = FIRST_RETRY_MS;
+		return with_delay((int64_t)gate->retry_s * 1000);
+	}
 	if (!soon) {
 		*retry_ms = FIRST_RETRY_MS;
 	} else if (*retry_ms < interval_ms) {
@@ -284,7 +305,8 @@ run_daemon(struct service *s, struct upt_err *err)
 		struct upt_err failure = {0};
 		enum upt_code result = run_cycle(s->primary, s->console, &failure);
 
-		sd_notifyf(0, "STATUS=last cycle: %s", upt_code_name(result));
+		sd_notifyf(0, "STATUS=last cycle: %s%s", upt_code_name(result),
+			upt_primary_waits(s->primary) != NULL ? ", waits for a gate" : "");
 		wait_ms(next_poll_ms(
 			s, result == UPT_E_NETWORK || result == UPT_E_SERVER, &retry_ms));
 		if (reload_requested) {

@@ -571,3 +571,29 @@ upt_bundle_fail(struct upt_primary *p, size_t member, const struct upt_err *fail
 	if (upt_bundle_carry_on(p, false, &next, &err) != UPT_OK)
 		upt_log_err(p->log, UPT_LOG_WARNING, &err, "the bundle is rolled back later");
 }
+
+/* Noted last first, as what fails is: what is still to be done is refused before what is done. */
+static enum upt_code
+refuse_wanted(struct upt_primary *p, struct upt_err *err)
+{
+	for (size_t i = p->n_jobs; i > 0; i--) {
+		const struct upt_job *job = &p->jobs[i - 1];
+
+		if (job->state == UPT_JOB_WANTED && !job->redescribed)
+			UPT_TRY(upt_store_set_image(p->store, job->ecu->config->serial,
+				UPT_SLOT_REFUSED, &job->image.image, err));
+	}
+	return UPT_OK;
+}
+
+enum upt_code
+upt_bundle_refuse(struct upt_primary *p, const char *reason, struct upt_err *err)
+{
+	struct upt_plan_step next;
+
+	UPT_TRY(refuse_wanted(p, err));
+	if (!upt_plan_is_open(&p->plan))
+		return UPT_OK;
+	begin_rollback(p, true, reason);
+	return upt_bundle_carry_on(p, false, &next, err);
+}

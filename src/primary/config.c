@@ -297,6 +297,7 @@ parse_all(struct upt_config *c, struct upt_err *err)
 	UPT_TRY(parse_tls(c, err));
 	UPT_TRY(parse_ecus(c, err));
 	UPT_TRY(upt_config_parse_trial(c, err));
+	UPT_TRY(upt_config_parse_gates(c, err));
 	/* A misspelt key would silently leave a default in force: refuse to start instead. */
 	return upt_ini_check_all_used(&c->ini, err);
 }

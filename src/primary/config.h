@@ -11,6 +11,7 @@
 #include "installer/health.h"
 #include "installer/installer.h"
 #include "metadata/limits.h"
+#include "primary/window.h"
 #include "transport/http.h"
 
 enum upt_profile {
@@ -98,6 +99,27 @@ struct upt_trial_config {
 	const char *const *reboot_argv; /* NULL at its end; NULL: somebody else reboots */
 };
 
+/* The steps of an update that wait for their conditions. */
+enum upt_gate {
+	UPT_GATE_DOWNLOAD = 0,
+	UPT_GATE_INSTALL,
+	UPT_GATE_REBOOT,
+	UPT_N_GATES,
+};
+
+#define UPT_GATE_RETRY_MAX_S 86400
+
+/* What they wait for (config_gates.c). */
+struct upt_gates_config {
+	const char *dir;             /* of programs; NULL: none */
+	unsigned timeout_ms;         /* of one program */
+	uint64_t retry_s;            /* asked again, where nothing says when */
+	const char *inhibit_path;    /* NULL: none */
+	size_t n_windows;            /* 0: always open */
+	const struct upt_window *windows;
+	bool window_applies_to[UPT_N_GATES];
+};
+
 struct upt_config {
 	struct upt_ini ini;
 	const char *vehicle_id;
@@ -112,6 +134,7 @@ struct upt_config {
 	struct upt_mapping_config *mappings; /* the first that matches a name is asked first */
 	struct upt_http_config tls;
 	struct upt_trial_config trial;
+	struct upt_gates_config gates;
 	size_t n_ecus;
 	struct upt_ecu_config *ecus;
 };
@@ -134,5 +157,7 @@ bool upt_mapping_matches(const struct upt_config *config, const struct upt_mappi
 	const char *target);
 /* config_boot.c: the settings of struct upt_trial_config, once the ECUs are known. */
 UPT_NODISCARD enum upt_code upt_config_parse_trial(struct upt_config *config, struct upt_err *err);
+/* "download", "install", "reboot". */
+const char *upt_gate_name(enum upt_gate gate);
 
 #endif

@@ -17,4 +17,7 @@ UPT_NODISCARD enum upt_code upt_config_parse_choice(struct upt_config *c, const 
 /* config_mapping.c: [repository NAME] and [mapping NAME], after the two basic repositories. */
 UPT_NODISCARD enum upt_code upt_config_parse_mappings(struct upt_config *c, struct upt_err *err);
 
+/* config_gates.c: [gates]. */
+UPT_NODISCARD enum upt_code upt_config_parse_gates(struct upt_config *c, struct upt_err *err);
+
 #endif

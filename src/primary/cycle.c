@@ -33,9 +33,8 @@ load_time(struct upt_primary *p, struct upt_err *err)
 	return UPT_OK;
 }
 
-/* Within a cycle time never runs back: what has expired in it stays expired. */
-static enum upt_code
-load_later_time(struct upt_primary *p, struct upt_err *err)
+enum upt_code
+upt_primary_later_time(struct upt_primary *p, struct upt_err *err)
 {
 	int64_t now, behind_s;
 
@@ -98,13 +97,13 @@ static enum upt_code
 run_steps(
 	struct upt_primary *p, struct upt_cycle_summary *summary, bool *again, struct upt_err *err)
 {
-	bool changed, look;
+	bool changed, look, open;
 
 	*again = false;
 	/* Step 1: vehicle version manifest */
 	UPT_TRY(upt_primary_send_manifest(p, err));
 	/* Step 2: time, after step 1: the manifest may have waited for a slow Secondary */
-	UPT_TRY(load_later_time(p, err));
+	UPT_TRY(upt_primary_later_time(p, err));
 	/* Step 3: metadata of the Director; nothing new and nothing left to do ends the cycle (5.7)
 	 */
 	UPT_TRY(upt_primary_verify_director(p, &changed, err));
@@ -120,9 +119,16 @@ run_steps(
 		UPT_TRY(upt_primary_note_looked(p, err));
 		return end_idle(p, err);
 	}
+	UPT_TRY(upt_primary_ask_gates(p, UPT_GATE_DOWNLOAD, &open, err));
+	if (!open)
+		return check_all_reached(p, err);
 	/* Steps 4 to 7: images; time, metadata and images to the Secondaries */
 	UPT_TRY(prepare_all(p, summary, err));
-	UPT_TRY(load_later_time(p, err));
+	/* What was fetched stays until the gates are open, and all of it is verified again then. */
+	UPT_TRY(upt_primary_ask_gates(p, UPT_GATE_INSTALL, &open, err));
+	if (!open)
+		return check_all_reached(p, err);
+	UPT_TRY(upt_primary_later_time(p, err));
 	*again = !upt_primary_is_fresh(p);
 	if (*again)
 		return UPT_OK;
@@ -171,11 +177,15 @@ static void
 remember_result(struct upt_primary *p, enum upt_code code, const struct upt_err *failure)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+	const struct upt_wait *wait = code == UPT_OK ? upt_primary_waits(p) : NULL;
+	const char *failed = code != UPT_OK ? failure->message : "";
 	struct upt_err err = {0};
 
-	if (upt_buf_printf(&text, &err, "%lld %s %s", (long long)p->now, upt_code_name(code),
-		    code != UPT_OK ? failure->message : "") != UPT_OK ||
-		upt_store_set_text(p->store, "last_cycle", upt_buf_span(&text), &err) != UPT_OK)
+	if (upt_buf_printf(&text, &err, "%lld %s %s%s", (long long)p->now, upt_code_name(code),
+		    wait != NULL ? "waits for gate " : failed,
+		    wait != NULL ? wait->gate : "") != UPT_OK ||
+		upt_store_set_text(p->store, "last_cycle", upt_buf_span(&text), &err) != UPT_OK ||
+		upt_primary_note_wait(p, &err) != UPT_OK)
 		upt_log_err(p->log, UPT_LOG_WARNING, &err, "cannot note the cycle's result");
 }
 
@@ -216,6 +226,7 @@ upt_primary_cycle(struct upt_primary *p, struct upt_cycle_summary *summary, stru
 	*summary = (struct upt_cycle_summary){0};
 	UPT_TRY(load_time(p, err));
 	UPT_TRY(upt_primary_begin_cycle(p, err));
+	p->wait = (struct upt_wait){0};
 	/* Before the cycle: what a reboot or a crash left half done, and the first registration. */
 	upt_primary_resume(p);
 	p->tries = true;

@@ -98,6 +98,7 @@ struct upt_primary {
 	int64_t now; /* trusted time of this cycle */
 	uint64_t report_counter; /* of the manifest that is being made */
 	bool changed; /* an ECU runs something that no accepted manifest tells of */
+	struct upt_wait wait; /* what a gate put off; gate "": nothing */
 	/* Step 3 */
 	size_t n_repos; /* 0 before they are set up */
 	struct upt_repository repos[UPT_MAX_REPOS]; /* by upt_config_repo()'s index */
@@ -271,6 +272,10 @@ UPT_NODISCARD enum upt_code upt_bundle_begin(struct upt_primary *p, struct upt_e
 UPT_NODISCARD enum upt_code upt_bundle_install(
 	struct upt_primary *p, size_t member, struct upt_err *err);
 void upt_bundle_fail(struct upt_primary *p, size_t member, const struct upt_err *failure);
+/* The bundle is not wanted here, for reason: what of it is installed goes back, and all of it stays
+ * away until the Director changes its mind. */
+UPT_NODISCARD enum upt_code
+upt_bundle_refuse(struct upt_primary *p, const char *reason, struct upt_err *err);
 /* A member's job in this cycle, or NULL. */
 struct upt_job *upt_bundle_job(struct upt_primary *p, const struct upt_plan_member *m);
 
@@ -281,6 +286,25 @@ UPT_NODISCARD enum upt_code upt_bundle_report(
 	const struct upt_primary *p, cJSON **out, struct upt_err *err);
 /* A manifest with it was accepted. */
 UPT_NODISCARD enum upt_code upt_bundle_reported(struct upt_primary *p, struct upt_err *err);
+/* Whether what PENDING waits for is a way back: from a failed trial, or at a person's word. */
+bool upt_slots_go_back(const struct upt_slots *s);
+
+/* ---- cycle.c ---- */
+/* Within a cycle time never runs back: what has expired in it stays expired. */
+UPT_NODISCARD enum upt_code upt_primary_later_time(struct upt_primary *p, struct upt_err *err);
+
+/* ---- gates.c: what must agree before a step ---- */
+/* *open: go on; nothing is asked when there is nothing to do. Else p->wait says who put it off, and
+ * nothing has changed. UPT_E_INSTALL: one refuses the bundle for good, and it is noted as refused.
+ */
+UPT_NODISCARD enum upt_code upt_primary_ask_gates(
+	struct upt_primary *p, enum upt_gate gate, bool *open, struct upt_err *err);
+/* Keeps p->wait for uptanectl status. */
+UPT_NODISCARD enum upt_code upt_primary_note_wait(struct upt_primary *p, struct upt_err *err);
+/* What a gate said: the first "retry-after SECONDS", 0 without one and within 1 to
+ * UPT_GATE_RETRY_MAX_S else; the first other line, sanitized. */
+void upt_gate_read_answer(
+	struct upt_span said, uint64_t *retry_s, char words[static UPT_REASON_SIZE]);
 
 /* ---- install.c ---- */
 /* Once in a process, tried again in each cycle until it succeeds: what a crash or a reboot stopped

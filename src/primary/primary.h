@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "primary/config.h"
+#include "primary/inhibitor.h"
 
 struct upt_primary;
 
@@ -53,9 +54,27 @@ struct upt_cycle_summary {
 UPT_NODISCARD enum upt_code upt_primary_cycle(
 	struct upt_primary *primary, struct upt_cycle_summary *summary, struct upt_err *err);
 
-/* Asks for the reboot by the configured command; UPT_OK also when none is configured: somebody else
- * reboots then. UPT_E_INSTALL when the command fails. */
+/* Asks for the reboot by the configured command, once the gates before it are open; UPT_OK also when
+ * they are not, and when no command is configured: somebody else reboots then. UPT_E_INSTALL when
+ * the command fails. */
 UPT_NODISCARD enum upt_code upt_primary_reboot(struct upt_primary *primary, struct upt_err *err);
+
+#define UPT_GATE_NAME_SIZE 256
+#define UPT_WAIT_TEXT_SIZE 640
+
+/* A step that a gate put off. */
+struct upt_wait {
+	enum upt_gate before;
+	char gate[UPT_GATE_NAME_SIZE]; /* "inhibitor", "window", or the name of a program */
+	char reason[UPT_REASON_SIZE]; /* in its words; may be "" */
+	uint64_t retry_s; /* a cycle is due so soon */
+	int64_t until; /* that, as a time */
+};
+
+/* What the last cycle, or upt_primary_reboot(), came to wait for; NULL: nothing. */
+const struct upt_wait *upt_primary_waits(const struct upt_primary *primary);
+/* "install waits for gate NAME until TIME: REASON". */
+void upt_wait_format(const struct upt_wait *wait, char out[static UPT_WAIT_TEXT_SIZE]);
 
 /* Steps 2 and 3 only: verifies everything and says what an update would install. Each: called per
  * assignment. */

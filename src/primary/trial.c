@@ -118,8 +118,8 @@ judge(struct upt_primary *p, uint64_t n_trials, struct upt_err *reason)
 }
 
 /* What ran before, and was gone back to: there is nothing better, so it stays as it is. */
-static bool
-is_going_back(const struct upt_slots *s)
+bool
+upt_slots_go_back(const struct upt_slots *s)
 {
 	return upt_image_same(&s->pending, &s->installed) ||
 	       (upt_image_same(&s->pending, &s->previous) &&
@@ -156,7 +156,7 @@ upt_ecu_prove(struct upt_primary *p, struct upt_ecu *ecu, const struct upt_slots
 {
 	if (upt_image_same(&s->refused, &s->pending))
 		return upt_ecu_finish_going_back(p, ecu, went_back);
-	if (is_going_back(s))
+	if (upt_slots_go_back(s))
 		return confirm_boot(p, ecu, &s->pending, err);
 	if (p->tries)
 		return hold_trial(p, ecu, s, err);
@@ -255,12 +255,16 @@ upt_primary_reboot(struct upt_primary *p, struct upt_err *err)
 		.cancel = p->options.cancel};
 	upt_cleanup(upt_buf_clear) struct upt_buf said = {0};
 	enum upt_code code;
+	bool open;
 
 	if (run.argv == NULL) {
 		upt_log(p->log, UPT_LOG_INFO,
 			"a reboot is needed; no command for it is configured");
 		return UPT_OK;
 	}
+	UPT_TRY(upt_primary_ask_gates(p, UPT_GATE_REBOOT, &open, err));
+	if (!open)
+		return UPT_OK;
 	upt_log(p->log, UPT_LOG_INFO, "asking for the reboot: %s", run.argv[0]);
 	code = upt_run(&run, &said, err);
 	if (code == UPT_OK)

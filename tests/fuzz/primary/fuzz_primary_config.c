@@ -126,6 +126,20 @@ check_mapping(const struct upt_config *config, const struct upt_mapping_config *
 }
 
 static void
+check_gates(const struct upt_gates_config *gates)
+{
+	FUZZ_ASSERT(gates->dir == NULL || gates->dir[0] == '/');
+	FUZZ_ASSERT(gates->inhibit_path == NULL || gates->inhibit_path[0] == '/');
+	FUZZ_ASSERT(gates->timeout_ms >= 1000 && gates->timeout_ms <= 3600000);
+	FUZZ_ASSERT(gates->retry_s >= 1 && gates->retry_s <= UPT_GATE_RETRY_MAX_S);
+	FUZZ_ASSERT(gates->window_applies_to[UPT_GATE_DOWNLOAD] ||
+		    gates->window_applies_to[UPT_GATE_INSTALL] ||
+		    gates->window_applies_to[UPT_GATE_REBOOT]);
+	for (size_t i = 0; i < gates->n_windows; i++)
+		FUZZ_ASSERT(gates->windows[i].days != 0 && gates->windows[i].to_min <= 1440);
+}
+
+static void
 check_config(const struct upt_config *config)
 {
 	FUZZ_ASSERT(config->n_others <= UPT_MAX_OTHER_REPOS);
@@ -139,6 +153,7 @@ check_config(const struct upt_config *config)
 	FUZZ_ASSERT(config->poll_interval_s >= 1 && config->poll_interval_s <= 30 * 86400);
 	FUZZ_ASSERT((config->tls.cert_path == NULL) == (config->tls.key_path == NULL));
 	FUZZ_ASSERT(config->tls.min_speed_bytes > 0 && config->tls.min_speed_window_s > 0);
+	check_gates(&config->gates);
 	FUZZ_ASSERT(config->n_ecus >= 1 && config->n_ecus <= UPT_MAX_VEHICLE_ECUS);
 	for (size_t i = 0; i < config->n_ecus; i++)
 		check_ecu(config, i);

@@ -1,4 +1,5 @@
-/* Settings of what happens around a reboot: what is refused, and what is touched by default. */
+/* Settings of what happens around a reboot, and of what an update waits for: what is refused, and
+ * what is touched by default. */
 #include <ftw.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -82,7 +83,11 @@ wrong_settings_are_named(void **state)
 		"[primary]\nreboot_command = /a b c d e f g h i j k l m n o p q\n",
 		"[primary]\nreserve_mib = 0\n", "[health]\nsystem = fine\n",
 		"[health]\ncheck_timeout_s = 0\n", "[health]\ntimeout_s = 86401\n",
-		"[boot]\ngrub = x\n"};
+		"[boot]\ngrub = x\n", "[gates]\ndir = gates.d\n", "[gates]\ninhibit = x\n",
+		"[gates]\ntimeout_s = 0\n", "[gates]\nretry_s = 86401\n",
+		"[gates]\nwindow = 02:00\n", "[gates]\nwindow = mon 02:00-05:00\n",
+		"[gates]\nwindow_applies_to = \n", "[gates]\nwindow_applies_to = all\n",
+		"[gates]\nwindow_applies_to = install,reboot\n", "[gates]\nwindows = 1\n"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -161,6 +166,39 @@ settings_reach_their_place(void **state)
 	upt_config_clear(&config);
 }
 
+static void
+gates_are_read(void **state)
+{
+	struct upt_config config;
+
+	(void)state;
+	load_ok("", &config);
+	assert_string_equal(config.gates.dir, "/etc/uptaned/gates.d");
+	assert_string_equal(config.gates.inhibit_path, "/run/uptaned/inhibit");
+	assert_int_equal(config.gates.timeout_ms, 30000);
+	assert_int_equal(config.gates.retry_s, 300);
+	assert_int_equal(config.gates.n_windows, 0);
+	assert_false(config.gates.window_applies_to[UPT_GATE_DOWNLOAD]);
+	assert_true(config.gates.window_applies_to[UPT_GATE_INSTALL]);
+	assert_true(config.gates.window_applies_to[UPT_GATE_REBOOT]);
+	upt_config_clear(&config);
+	load_ok("[gates]\nwindow = 01:00-02:00\nwindow =\nwindow = 02:00-05:00\n"
+		"window = Sat 22:00-04:00\nwindow_applies_to = reboot\t download\n"
+		"dir =\ninhibit =\ntimeout_s = 3600\nretry_s = 1\n",
+		&config);
+	assert_null(config.gates.dir);
+	assert_null(config.gates.inhibit_path);
+	assert_int_equal(config.gates.timeout_ms, 3600000);
+	assert_int_equal(config.gates.retry_s, 1);
+	assert_int_equal(config.gates.n_windows, 2);
+	assert_int_equal(config.gates.windows[0].from_min, 120);
+	assert_int_equal(config.gates.windows[1].days, 0x40);
+	assert_true(config.gates.window_applies_to[UPT_GATE_DOWNLOAD]);
+	assert_false(config.gates.window_applies_to[UPT_GATE_INSTALL]);
+	assert_true(config.gates.window_applies_to[UPT_GATE_REBOOT]);
+	upt_config_clear(&config);
+}
+
 int
 main(void)
 {
@@ -169,6 +207,7 @@ main(void)
 		cmocka_unit_test(the_machines_own_system_reboots_and_is_asked),
 		cmocka_unit_test(a_system_in_a_folder_touches_nothing_of_the_machine),
 		cmocka_unit_test(settings_reach_their_place),
+		cmocka_unit_test(gates_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

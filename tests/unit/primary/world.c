@@ -364,9 +364,10 @@ write_config(struct world *w)
 		"installer = file\npath = %s/prim\n"
 		"[secondary app]\nlink = virtual\nhardware_id = hw-app\nkey = %s/app.key\n"
 		"installer = file\npath = %s/app\n"
-		"[health]\ndir = %s/health.d\ntimeout_s = 0\n%s",
+		"[health]\ndir = %s/health.d\ntimeout_s = 0\n"
+		"[gates]\ndir = %s/gates.d\ninhibit = %s/inhibit\n%s",
 		w->dir, w->port, w->dir, w->port, w->dir, w->dir, w->dir, w->dir, w->dir, w->dir,
-		w->extra != NULL ? w->extra : ""));
+		w->dir, w->dir, w->extra != NULL ? w->extra : ""));
 	if (w->counts)
 		assert_ok(upt_buf_printf(&text, why,
 			"[primary]\nboot_loader = grub\n[boot]\ngrubenv = %s/grubenv\n", w->dir));
@@ -451,6 +452,8 @@ run(struct world *w, enum command command, const char *serial)
 		r->code = upt_primary_rollback(p, serial, &r->needs_reboot, &err);
 	world_kill_at = 0;
 	r->n_writes = world_n_writes;
+	if (p != NULL && upt_primary_waits(p) != NULL)
+		r->wait = *upt_primary_waits(p);
 	if (r->code == UPT_OK)
 		return;
 	r->repo = err.repo;

@@ -68,6 +68,7 @@ struct world_result {
 	enum upt_repo repo;
 	char message[UPT_ERR_MESSAGE_MAX];
 	struct upt_cycle_summary summary;
+	struct upt_wait wait; /* gate "": for none */
 	bool needs_reboot;
 	int n_writes; /* as kill_at counts them */
 	char verdicts[1024]; /* of check: "ECU TARGET VERDICT\n" each */
