@@ -61,10 +61,17 @@ upt_cli_update(struct upt_cli *cli, struct upt_err *err)
 {
 	upt_cleanup(upt_primary_free) struct upt_primary *primary = NULL;
 	struct upt_cycle_summary summary = {0};
+	const struct upt_wait *wait;
+	char text[UPT_WAIT_TEXT_SIZE];
 
 	UPT_TRY(upt_cli_primary(cli, &primary, err));
 	UPT_TRY(upt_primary_cycle(primary, &summary, err));
 	printf("%u installed, %u waiting for a reboot, %u out of reach\n", summary.n_installed,
 		summary.n_pending, summary.n_unreachable);
+	wait = upt_primary_waits(primary);
+	if (wait != NULL) {
+		upt_wait_format(wait, text);
+		puts(text);
+	}
 	return UPT_OK;
 }

@@ -12,6 +12,7 @@ struct upt_cli {
 	struct upt_console console;
 	bool json;
 	const char *ecu; /* --ecu SERIAL or NULL */
+	const char *reason; /* of inhibit; "" without one */
 };
 
 /* Each prints its result on stdout. */
@@ -19,6 +20,8 @@ UPT_NODISCARD enum upt_code upt_cli_status(struct upt_cli *cli, struct upt_err *
 UPT_NODISCARD enum upt_code upt_cli_check(struct upt_cli *cli, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_cli_update(struct upt_cli *cli, struct upt_err *err);
 UPT_NODISCARD enum upt_code upt_cli_rollback(struct upt_cli *cli, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_cli_inhibit(struct upt_cli *cli, struct upt_err *err);
+UPT_NODISCARD enum upt_code upt_cli_uninhibit(struct upt_cli *cli, struct upt_err *err);
 
 /* The Primary of the configuration; SIGINT, SIGTERM and SIGHUP stop what it does. UPT_E_BUSY while
  * the service has the state, with the way out. */

@@ -78,6 +78,55 @@ add_last_cycle(cJSON *status, struct upt_store *store, struct upt_err *err)
 	return UPT_OK;
 }
 
+/* Cuts the next word off the front of text. */
+static char *
+next_word(char **text)
+{
+	char *word = *text, *end = word + strcspn(word, " ");
+
+	*text = end + (*end != '\0');
+	*end = '\0';
+	return word;
+}
+
+/* "UNTIL STEP GATE REASON" as the cycle noted it; null while nothing waits. */
+static enum upt_code
+add_wait(cJSON *status, struct upt_store *store, struct upt_err *err)
+{
+	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
+	char until[UPT_TIME_TEXT_SIZE];
+	cJSON *object;
+	char *rest;
+
+	UPT_TRY(upt_store_get_text(store, "waits", &text, err));
+	if (text.len == 0)
+		return cJSON_AddNullToObject(status, "waits") != NULL ? UPT_OK : no_memory(err);
+	rest = (char *)text.data;
+	upt_time_format(strtoll(next_word(&rest), NULL, 10), until);
+	object = cJSON_AddObjectToObject(status, "waits");
+	if (object == NULL || cJSON_AddStringToObject(object, "step", next_word(&rest)) == NULL ||
+		cJSON_AddStringToObject(object, "gate", next_word(&rest)) == NULL ||
+		cJSON_AddStringToObject(object, "until", until) == NULL ||
+		cJSON_AddStringToObject(object, "reason", rest) == NULL)
+		return no_memory(err);
+	return UPT_OK;
+}
+
+/* The inhibitor's reason now, whether or not anything waits for it; null without one. */
+static enum upt_code
+add_inhibitor(const struct upt_cli *cli, cJSON *status, struct upt_err *err)
+{
+	const char *path = cli->config.gates.inhibit_path;
+	char reason[UPT_REASON_SIZE];
+	const cJSON *added;
+
+	if (path != NULL && upt_inhibitor_find(path, reason))
+		added = cJSON_AddStringToObject(status, "inhibited", reason);
+	else
+		added = cJSON_AddNullToObject(status, "inhibited");
+	return added != NULL ? UPT_OK : no_memory(err);
+}
+
 /* Of the lines "HEX WHAT" the one for what is installed; "" when none is. */
 static enum upt_code
 add_vouchers(cJSON *ecu, struct upt_store *store, const char *serial, struct upt_err *err)
@@ -255,6 +304,8 @@ collect(struct upt_cli *cli, struct upt_store *store, cJSON *status, struct upt_
 		return no_memory(err);
 	UPT_TRY(add_last_cycle(status, store, err));
 	UPT_TRY(add_bundle(status, store, err));
+	UPT_TRY(add_wait(status, store, err));
+	UPT_TRY(add_inhibitor(cli, status, err));
 	ecus = cJSON_AddArrayToObject(status, "ecus");
 	metadata = cJSON_AddObjectToObject(status, "metadata");
 	incidents = cJSON_AddArrayToObject(status, "incidents");
@@ -305,6 +356,24 @@ print_last_cycle(const cJSON *status, unsigned columns)
 		    text_of(last, "code"), text_of(last, "message")[0] != '\0' ? ": " : "",
 		    text_of(last, "message")) == UPT_OK)
 		upt_text_paragraph(stdout, (const char *)line.data, columns);
+}
+
+static void
+print_gates(const cJSON *status, unsigned columns)
+{
+	const cJSON *wait = cJSON_GetObjectItemCaseSensitive(status, "waits");
+	const cJSON *inhibited = cJSON_GetObjectItemCaseSensitive(status, "inhibited");
+	upt_cleanup(upt_buf_clear) struct upt_buf line = {0};
+	struct upt_err err;
+
+	if (cJSON_IsObject(wait) &&
+		upt_buf_printf(&line, &err, "%s waits for gate %s until %s%s%s",
+			text_of(wait, "step"), text_of(wait, "gate"), text_of(wait, "until"),
+			text_of(wait, "reason")[0] != '\0' ? ": " : "",
+			text_of(wait, "reason")) == UPT_OK)
+		upt_text_paragraph(stdout, (const char *)line.data, columns);
+	if (cJSON_IsString(inhibited))
+		print_line(columns, "inhibited   ", inhibited->valuestring);
 }
 
 /* Header and a row for each member of list, whose cells are fields of it. */
@@ -421,6 +490,7 @@ print_text(const cJSON *status, struct upt_err *err)
 	print_line(columns, "vehicle ", text_of(status, "vehicleId"));
 	print_last_cycle(status, columns);
 	print_bundle(cJSON_GetObjectItemCaseSensitive(status, "bundle"), columns);
+	print_gates(status, columns);
 	puts("");
 	UPT_TRY(print_table_of(ecus, ecu_header, ecu_fields, 4, columns, err));
 	puts("");

@@ -8,18 +8,21 @@
 struct command {
 	const char *name;
 	enum upt_code (*run)(struct upt_cli *cli, struct upt_err *err);
-	bool takes_json, takes_ecu;
+	bool takes_json, takes_ecu, takes_reason;
 	const char *text;
 };
 
 static const struct command commands[] = {
-	{"status", upt_cli_status, true, false,
+	{"status", upt_cli_status, true, false, false,
 		"what runs, what waits, which metadata is trusted (--json for scripts)"},
-	{"check", upt_cli_check, false, false,
+	{"check", upt_cli_check, false, false, false,
 		"verify the metadata of both repositories now; install nothing"},
-	{"update", upt_cli_update, false, false, "run one update cycle now"},
-	{"rollback", upt_cli_rollback, false, true,
+	{"update", upt_cli_update, false, false, false, "run one update cycle now"},
+	{"rollback", upt_cli_rollback, false, true, false,
 		"go back to what ran before (--ecu SERIAL; default: the Primary)"},
+	{"inhibit", upt_cli_inhibit, false, false, true,
+		"hold back installation and reboot (inhibit [REASON])"},
+	{"uninhibit", upt_cli_uninhibit, false, false, false, "let updates go on"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -109,9 +112,8 @@ parse(int argc, char **argv, struct upt_cli *cli, const struct command **command
 				argv[optind - 1]);
 		}
 	}
-	if (optind + 1 != argc)
-		return upt_fail(err, UPT_E_USAGE, "%s (see --help)",
-			optind == argc ? "give a command" : "more than one command");
+	if (optind == argc)
+		return upt_fail(err, UPT_E_USAGE, "give a command (see --help)");
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			*command = &commands[i];
@@ -119,6 +121,11 @@ parse(int argc, char **argv, struct upt_cli *cli, const struct command **command
 	if (*command == NULL)
 		return upt_fail(
 			err, UPT_E_USAGE, "unknown command '%s' (see --help)", argv[optind]);
+	if (optind + ((*command)->takes_reason ? 2 : 1) < argc)
+		return upt_fail(err, UPT_E_USAGE, "%s (see --help)",
+			(*command)->takes_reason ? "give the reason as one argument"
+						 : "more than one command");
+	cli->reason = optind + 1 < argc ? argv[optind + 1] : "";
 	/* Ignored, --ecu would let an update of one ECU become one of all. */
 	if ((cli->json && !(*command)->takes_json) || (cli->ecu != NULL && !(*command)->takes_ecu))
 		return upt_fail(err, UPT_E_USAGE, "%s takes no %s", (*command)->name,

@@ -1,7 +1,7 @@
 /*
  * uptanectl status over a state that others' words are in: between bytes 0xff the note of the last
- * cycle, what vouches for an image, an image's name, an incident's message, an ECU's. As JSON it is
- * JSON; as a table nothing in it drives the terminal.
+ * cycle, what vouches for an image, an image's name, an incident's message, an ECU's, the note of
+ * what is waited for. As JSON it is JSON; as a table nothing in it drives the terminal.
  */
 #include <cjson/cJSON.h>
 
@@ -11,7 +11,7 @@
 #include "storage/store.h"
 
 #define SEPARATOR 0xff
-#define N_PARTS 5
+#define N_PARTS 6
 
 static void
 fill(struct upt_store *store, char *const parts[static N_PARTS])
@@ -25,6 +25,7 @@ fill(struct upt_store *store, char *const parts[static N_PARTS])
 	snprintf(incident.ecu, sizeof(incident.ecu), "%s", parts[4]);
 	FUZZ_ASSERT(
 		upt_store_set_text(store, "last_cycle", upt_span_str(parts[0]), NULL) == UPT_OK);
+	FUZZ_ASSERT(upt_store_set_text(store, "waits", upt_span_str(parts[5]), NULL) == UPT_OK);
 	FUZZ_ASSERT(
 		upt_store_set_text(store, "vouchers:E", upt_span_str(parts[1]), NULL) == UPT_OK);
 	/* What is not UTF-8 no column takes. */
