@@ -296,7 +296,6 @@ grub_refuses_a_broken_block(void **state)
 {
 	struct world *w = *state;
 	char text[UPT_GRUBENV_BYTES + 1];
-	upt_cleanup(upt_buf_clear) struct upt_buf before = {0};
 
 	open_boot(w, UPT_BOOT_GRUB);
 	CHECK_CODE(w->boot->ops->arm(w->boot, 3, &w->err), UPT_E_NOT_FOUND);
