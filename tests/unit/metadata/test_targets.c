@@ -143,6 +143,8 @@ custom_of_a_wrong_shape_is_refused_and_gives_nothing(void **state)
 		"{\"ecuIdentifiers\":{\"\":{\"hardwareId\":\"h\"}}}",
 		"{\"ecuIdentifiers\":{\"E\":{\"hardwareId\":1}}}",
 		"{\"hardwareIds\":\"h\"}",
+		"{\"installAfter\":\"h\"}",
+		"{\"installAfter\":[1]}",
 		"{\"hardwareIds\":[1]}",
 		"{\"releaseCounter\":\"1\"}",
 		"{\"targetFormat\":1}",
@@ -337,9 +339,9 @@ read_with_items(struct world *w, const char *member, size_t n)
 	assert_code(parse(w, payload, &m), UPT_OK);
 	code = upt_targets_get(&m->targets, 0, &arena, &t, NULL);
 	if (code == UPT_OK)
-		assert_int_equal(ecus ? t.n_ecus : t.n_hardware_ids, n);
+		assert_int_equal(t.n_ecus + t.n_hardware_ids + t.n_install_after, n);
 	else
-		assert_int_equal(t.n_ecus + t.n_hardware_ids, 0);
+		assert_int_equal(t.n_ecus + t.n_hardware_ids + t.n_install_after, 0);
 	upt_metadata_free(&m);
 	return code;
 }
@@ -349,6 +351,9 @@ lists_of_an_entry_are_bounded(void **state)
 {
 	assert_code(read_with_items(*state, "ecuIdentifiers", UPT_MAX_TARGET_ECUS), UPT_OK);
 	assert_code(read_with_items(*state, "ecuIdentifiers", UPT_MAX_TARGET_ECUS + 1),
+		UPT_E_MALFORMED);
+	assert_code(read_with_items(*state, "installAfter", UPT_MAX_INSTALL_AFTER), UPT_OK);
+	assert_code(read_with_items(*state, "installAfter", UPT_MAX_INSTALL_AFTER + 1),
 		UPT_E_MALFORMED);
 	assert_code(read_with_items(*state, "hardwareIds", UPT_MAX_HARDWARE_IDS), UPT_OK);
 	assert_code(

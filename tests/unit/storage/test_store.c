@@ -639,6 +639,107 @@ a_reader_works_beside_the_writer(void **state)
 	assert_string_equal((char *)buf.data, "two");
 }
 
+static const char *const plan_ecus[] = {"back", "failed", "kept", "described"};
+
+static struct upt_plan
+make_plan(void)
+{
+	static const enum upt_member_state states[] = {
+		UPT_MEMBER_BACK, UPT_MEMBER_FAILED, UPT_MEMBER_KEPT, UPT_MEMBER_TO_DO};
+	struct upt_plan plan = {.correlation_id = "urn:1",
+		.targets_version = 7,
+		.time = -3,
+		.state = UPT_PLAN_ROLLED_BACK,
+		.refuses = true,
+		.reports = true,
+		.reason = "why",
+		.n_members = 4};
+
+	plan.members = calloc(4, sizeof(*plan.members));
+	assert_non_null(plan.members);
+	for (size_t i = 0; i < 4; i++) {
+		struct upt_plan_member *m = &plan.members[i];
+
+		*m = (struct upt_plan_member){.image = image_of("new", upt_span_str("new")),
+			.state = states[i],
+			.n_tries = i,
+			.last = i == 2,
+			.reversible = i == 0,
+			.redescribed = i == 3,
+			.reason = "because"};
+		m->image.has_release_counter = true;
+		m->image.release_counter = i;
+		if (i > 0)
+			m->before = image_of("old", upt_span_str("old"));
+		snprintf(m->ecu, sizeof(m->ecu), "%s", plan_ecus[i]);
+	}
+	return plan;
+}
+
+static void
+a_plan_survives_reopening(void **state)
+{
+	struct fixture *f = *state;
+	upt_cleanup(upt_plan_clear) struct upt_plan plan = make_plan(), got = {0};
+
+	assert_int_equal(upt_store_load_plan(f->store, &got, &f->err), UPT_OK);
+	assert_int_equal(got.state, UPT_PLAN_NONE);
+	assert_int_equal(upt_store_save_plan(f->store, &plan, &f->err), UPT_OK);
+	assert_int_equal(upt_store_save_plan(f->store, &plan, &f->err), UPT_OK); /* replaced */
+	reopen(f);
+	assert_int_equal(upt_store_load_plan(f->store, &got, &f->err), UPT_OK);
+	assert_string_equal(got.correlation_id, "urn:1");
+	assert_int_equal(got.targets_version, 7);
+	assert_int_equal(got.time, -3);
+	assert_int_equal(got.state, UPT_PLAN_ROLLED_BACK);
+	assert_true(got.refuses && got.reports);
+	assert_string_equal(got.reason, "why");
+	assert_int_equal(got.n_members, 4);
+	for (size_t i = 0; i < 4; i++) {
+		const struct upt_plan_member *a = &got.members[i], *b = &plan.members[i];
+
+		assert_string_equal(a->ecu, b->ecu);
+		assert_same_image(&a->image, &b->image);
+		assert_same_image(&a->before, &b->before);
+		assert_int_equal(a->state, b->state);
+		assert_int_equal(a->n_tries, b->n_tries);
+		assert_true(a->last == b->last && a->reversible == b->reversible &&
+			    a->redescribed == b->redescribed);
+		assert_string_equal(a->reason, "because");
+	}
+}
+
+static void
+expect_refused(struct fixture *f, const char *ecu, const char *name)
+{
+	struct upt_image image;
+
+	assert_int_equal(
+		upt_store_get_image(f->store, ecu, UPT_SLOT_REFUSED, &image, &f->err), UPT_OK);
+	assert_string_equal(image.name, name);
+}
+
+static void
+the_end_of_a_plan_refuses_what_did_not_stay(void **state)
+{
+	static const char *const refused[] = {"new", "new", "", ""};
+	struct fixture *f = *state;
+	upt_cleanup(upt_plan_clear) struct upt_plan plan = make_plan();
+	struct upt_image other = image_of("other", upt_span_str("other"));
+
+	assert_int_equal(upt_store_end_plan(f->store, &plan, &f->err), UPT_OK);
+	for (size_t i = 0; i < 4; i++)
+		expect_refused(f, plan_ecus[i], refused[i]);
+	/* and allows it again when it was not for good; what else is refused stays so */
+	plan.refuses = false;
+	assert_int_equal(upt_store_set_image(
+				 f->store, "failed", UPT_SLOT_REFUSED, &other, &f->err),
+		UPT_OK);
+	assert_int_equal(upt_store_end_plan(f->store, &plan, &f->err), UPT_OK);
+	expect_refused(f, "back", "");
+	expect_refused(f, "failed", "other");
+}
+
 #define with_store(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -662,6 +763,8 @@ main(void)
 		with_store(confirming_moves_installed_to_previous),
 		with_store(confirming_the_same_image_keeps_previous),
 		with_store(each_ecu_comes_once_in_order),
+		with_store(a_plan_survives_reopening),
+		with_store(the_end_of_a_plan_refuses_what_did_not_stay),
 		with_store(reports_survive_reopening),
 		with_store(incidents_stay_until_reported),
 		with_store(a_repository_keeps_its_number_whatever_comes_beside_it),
