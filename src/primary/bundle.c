@@ -61,7 +61,8 @@ find_place(const struct upt_ecu *ecu, const struct upt_plan_member *m, const str
 	if (upt_image_same(&s->pending, &m->image))
 		return ecu->on_trial ? UPT_AT_TRIAL : UPT_AT_WAITS;
 	if (s->pending.name[0] != '\0' && was_begun(m) &&
-		(runs || upt_image_same(&s->refused, &m->image)))
+		(runs || upt_image_same(&s->refused, &m->image) ||
+			upt_image_same(&s->pending, &m->before)))
 		return UPT_AT_LEAVING;
 	return runs || ecu->unnoted ? UPT_AT_NEW : UPT_AT_OLD;
 }
