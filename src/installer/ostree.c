@@ -79,6 +79,8 @@ ostree_prepare(struct upt_installer *base, const struct upt_install_job *job,
 		return upt_fail(err, UPT_E_CANCELLED, "preparing %s was cancelled", commit);
 	UPT_TRY(is_complete(self, commit, job->image, &complete, err));
 	if (complete)
+		UPT_TRY(upt_ostree_check_objects(self, commit, &complete, err));
+	if (complete)
 		return UPT_OK;
 	UPT_TRY(upt_ostree_pull(self, commit, job->uri, progress, err));
 	UPT_TRY(is_complete(self, commit, job->image, &complete, err));

@@ -102,6 +102,13 @@ UPT_NODISCARD enum upt_code upt_ostree_deploy(const struct upt_ostree *self, Ost
 UPT_NODISCARD enum upt_code upt_ostree_check_commit(OstreeRepo *repo, const char *commit,
 	const struct upt_image *image, bool *complete, struct upt_err *err);
 /*
+ * *all: every object that commit, which passes for complete, needs is there. One that libostree was
+ * removing when the power went keeps its commit object and lacks others: it is marked as partial,
+ * so that a pull fetches the rest, and would else be taken for whole and never be deployed.
+ */
+UPT_NODISCARD enum upt_code upt_ostree_check_objects(
+	const struct upt_ostree *self, const char *commit, bool *all, struct upt_err *err);
+/*
  * Pulls commit into the sysroot's repository, with the sysroot's lock. Progress and cancellation as
  * in prepare. UPT_E_ABSENT: the server lacks part of it; UPT_E_IMAGE_HASH: an object is not what
  * its name says; UPT_E_TOO_SLOW, UPT_E_TLS, UPT_E_SERVER, UPT_E_NETWORK, UPT_E_NO_SPACE,

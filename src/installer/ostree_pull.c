@@ -51,6 +51,54 @@ upt_ostree_check_commit(OstreeRepo *repo, const char *commit, const struct upt_i
 	return UPT_OK;
 }
 
+/* False when one of the objects that the commit needs is not there. */
+static enum upt_code
+has_all_objects(OstreeRepo *repo, const char *commit, bool *all, struct upt_err *err)
+{
+	g_autoptr(GHashTable) objects = NULL;
+	g_autoptr(GError) error = NULL;
+	GHashTableIter iter;
+	gpointer name;
+
+	*all = false;
+	if (!ostree_repo_traverse_commit(repo, commit, 0, &objects, NULL, &error)) {
+		if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+			return UPT_OK;
+		return upt_ostree_fail(err, error, "cannot read commit %s", commit);
+	}
+	g_hash_table_iter_init(&iter, objects);
+	while (g_hash_table_iter_next(&iter, &name, NULL)) {
+		const char *checksum;
+		OstreeObjectType type;
+		gboolean has = FALSE;
+
+		ostree_object_name_deserialize(name, &checksum, &type);
+		if (!ostree_repo_has_object(repo, type, checksum, &has, NULL, &error))
+			return upt_ostree_fail(err, error, "cannot look for object %s", checksum);
+		if (!has)
+			return UPT_OK;
+	}
+	*all = true;
+	return UPT_OK;
+}
+
+enum upt_code
+upt_ostree_check_objects(
+	const struct upt_ostree *self, const char *commit, bool *all, struct upt_err *err)
+{
+	g_autoptr(OstreeSysroot) sysroot = NULL;
+	g_autoptr(OstreeRepo) repo = NULL;
+	g_autoptr(GError) error = NULL;
+
+	*all = false;
+	UPT_TRY(upt_ostree_open(self->sysroot, UPT_OSTREE_CHANGE, &sysroot, err));
+	UPT_TRY(upt_ostree_get_repo(sysroot, &repo, err));
+	UPT_TRY(has_all_objects(repo, commit, all, err));
+	if (!*all && !ostree_repo_mark_commit_partial(repo, commit, TRUE, &error))
+		return upt_ostree_fail(err, error, "cannot mark commit %s", commit);
+	return UPT_OK;
+}
+
 /* The running program and what it has said so far. */
 struct pull {
 	const struct upt_install_progress *progress;

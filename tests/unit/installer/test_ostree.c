@@ -385,6 +385,36 @@ a_commit_that_is_there_in_part_is_completed(void **state)
 	update_to(w, 2);
 }
 
+/* Removes from the device the object of a file or folder in version 2. */
+static void
+lose_object(struct ostree_world *w, const char *path, const char *type)
+{
+	char repo[PATH_MAX + 8], line[512], object[PATH_MAX];
+	const char *sum = line;
+
+	snprintf(repo, sizeof(repo), "--repo=%s", w->remote);
+	run_output(w->log, line, sizeof(line),
+		(const char *const[]){"ostree", repo, "ls", "-d", "-C", w->commit[2], path, NULL});
+	while (*sum != '\0' && strspn(sum, "0123456789abcdef") < 64)
+		sum++;
+	snprintf(object, sizeof(object), "ostree/repo/objects/%.2s/%.62s.%s", sum, sum + 2, type);
+	assert_int_equal(unlink(path_in(w->sysroot, object)), 0);
+}
+
+static void
+a_commit_that_was_being_removed_is_completed(void **state)
+{
+	struct ostree_world *w = *state;
+
+	CHECK_OK(prepare(w, 2));
+	lose_object(w, "/usr/lib/os-release", "file");
+	CHECK_OK(prepare(w, 2));
+	lose_object(w, "/usr/lib", "dirtree");
+	update_to(w, 2);
+	reboot(w);
+	assert_runs(w, 2);
+}
+
 static void
 prepare_needs_no_remote_when_the_commit_is_there(void **state)
 {
@@ -973,6 +1003,7 @@ main(void)
 		CASE(prepare_refuses_a_changed_object),
 		CASE(prepare_finishes_what_was_cut_short),
 		CASE(a_commit_that_is_there_in_part_is_completed),
+		CASE(a_commit_that_was_being_removed_is_completed),
 		CASE(prepare_needs_no_remote_when_the_commit_is_there),
 		CASE(prepare_refuses_addresses_that_are_not_http),
 		CASE(a_silent_server_is_too_slow),
