@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # TEST certificates of a test world. Sourced after procs.sh. Prints nothing on stdout.
 #
-#   pki_make DIR VEHICLE_ID   a TEST CA and what it signs: ca.pem, server.pem server.key (127.0.0.1, localhost, ::1),
+#   pki_make DIR VEHICLE_ID   a TEST CA and what it signs: ca.pem, server.pem server.key (127.0.0.1, localhost, ::1, 10.0.2.100),
 #                             device.pem device.key (CN=VEHICLE_ID), operator.pem operator.key (CN=operator), and
 #                             wrong-ca.pem, which signed none of them; exports PKI_DIR
 
@@ -19,7 +19,7 @@ pki_config() {
 		basicConstraints = critical,CA:FALSE
 		keyUsage = critical,digitalSignature
 		extendedKeyUsage = serverAuth
-		subjectAltName = IP:127.0.0.1,IP:::1,DNS:localhost
+		subjectAltName = IP:127.0.0.1,IP:::1,IP:10.0.2.100,DNS:localhost
 		subjectKeyIdentifier = hash
 		authorityKeyIdentifier = keyid
 		[client]
