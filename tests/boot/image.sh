@@ -9,11 +9,11 @@
 #   boot_release DIR N WHAT      commits release N, branch gateway, spoilt as WHAT says; sets BOOT_COMMIT[N]
 #
 # WHAT: good; sick (a health check that fails); panics (what shall be the initial RAM disk is none); hangs (the first
-# process never does anything).
+# process never does anything); starves (boots, but applications do not run in it).
 
 BOOT_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BOOT_PACKAGES=(systemd systemd-sysv dbus kmod procps iproute2 ca-certificates ostree ostree-boot libubootenv-tool
-	libcurl4 libsqlite3-0 libcjson1 libunistring2 libostree-1-1 libssl3 podman runc netavark catatonit)
+	libcurl4 libsqlite3-0 libcjson1 libunistring2 libostree-1-1 libssl3 libyaml-0-2 podman runc netavark catatonit)
 # What the virtual machine has, what finds a hang, and what containers are stacked with.
 BOOT_MODULES=(virtio_pci virtio_blk virtio_net softdog overlay autofs4)
 declare -A BOOT_COMMIT
@@ -53,24 +53,28 @@ boot_packages() {
 		return 0
 	fi
 	mapfile -t sources < <(find /etc/apt/sources.list /etc/apt/sources.list.d -name '*.list' -o -name '*.sources' 2>/dev/null)
-	boot_log packages mmdebstrap --mode=root --variant=minbase \
+	boot_log packages mmdebstrap --mode=root --format=tar --variant=minbase \
 		--include="$(IFS=,; printf '%s' "${BOOT_PACKAGES[*]}")" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' --aptopt='APT::Install-Recommends "false"' \
 		--customize-hook="$BOOT_KERNEL_HOOK" bookworm "$1/base.tar.new" "${sources[@]}" || return 1
-	mv "$1/base.tar.new" "$1/base.tar"
+	mv "$1/base.tar.new" "$1/base.tar" || return 1
 	printf '%s\n' "$stamp" >"$1/base.stamp"
 }
 
 # Keeps of kernel $2's modules in tree $1 those that are used, with what they need.
 boot_strip_modules() {
 	local all=$1/usr/lib/modules/$2 module
+	chroot "$1" depmod "$2"
 	mv "$all/kernel" "$all/all"
 	(cd "$all" && ln -s all kernel)
 	for module in "${BOOT_MODULES[@]}"; do
 		chroot "$1" modprobe -S "$2" --show-depends "$module" | sed -n 's|^insmod .*/kernel/\([^ ]*\).*|\1|p'
 	done | sort -u >"$all/used"
 	(cd "$all/all" && xargs -a ../used cp --parents -t ..)
+	for module in "${BOOT_MODULES[@]}"; do
+		grep -q "/${module}.ko" "$all/used" || { world_log "kernel $2 has no module $module"; return 1; }
+	done
 	rm "$all/kernel" "$all/used"
 	mkdir "$all/kernel"
 	mv "$all"/{drivers,net,fs,lib,crypto,arch} "$all/kernel/" 2>/dev/null || true
@@ -111,8 +115,8 @@ boot_strip() {
 		systemd-binfmt.service systemd-sysusers.service getty.target getty@tty1.service serial-getty@ttyS0.service \
 		getty-static.service systemd-ask-password-wall.path systemd-ask-password-console.path systemd-machine-id-commit.service \
 		dbus.service dbus.socket apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
-		e2scrub_all.timer e2scrub_reap.service fstrim.timer podman.service.d podman-auto-update.timer \
-		podman-auto-update.service podman-restart.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
+		e2scrub_all.timer e2scrub_reap.service fstrim.timer podman-auto-update.timer \
+		podman-auto-update.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
 		sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount modprobe@configfs.service \
 		modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service modprobe@dm_mod.service \
 		modprobe@loop.service systemd-tmpfiles-clean.timer ostree-finalize-staged.path; do
@@ -183,10 +187,17 @@ boot_remote() {
 
 # Commits release $2 of kind $3 to the remote in $1.
 boot_release() {
-	local dir=$1/release-$2 kernel
+	local dir=$1/release-$2 kernel n
 	kernel=$(ostree --repo="$1/repo" ls base /usr/lib/modules | sed -n 's|.*/usr/lib/modules/||p')
 	cp -a "$1/release" "$dir"
 	printf 'ID=gateway\nNAME=Gateway\nVERSION_ID=%s\nPRETTY_NAME="Gateway OS %s"\n' "$2" "$2" >"$dir/usr/lib/os-release"
+	# Enough to fetch that a power cut can hit it.
+	if [ "$2" -gt 1 ]; then
+		mkdir -p "$dir/usr/share/gateway"
+		for n in 1 2 3 4 5 6 7 8; do
+			head -c 200000 /dev/urandom >"$dir/usr/share/gateway/data-$n"
+		done
+	fi
 	case $3 in
 	good) ;;
 	sick)
@@ -200,8 +211,13 @@ boot_release() {
 		;;
 	hangs)
 		mkdir -p "$dir/usr/sbin"
-		printf '#!/bin/sh\nwhile :; do sleep 1000; done\n' >"$dir/usr/sbin/init"
+		printf '#!/bin/sh\necho "boot-test: this first process hangs" >/dev/console\nwhile :; do sleep 1000; done\n' >"$dir/usr/sbin/init"
 		chmod 755 "$dir/usr/sbin/init"
+		;;
+	starves)
+		mkdir -p "$dir/usr/etc/systemd/system"
+		ln -s /dev/null "$dir/usr/etc/systemd/system/podman.socket"
+		ln -s /dev/null "$dir/usr/etc/systemd/system/podman-restart.service"
 		;;
 	*) world_log "no kind of release: $3"; return 1 ;;
 	esac

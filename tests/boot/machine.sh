@@ -144,3 +144,25 @@ machine_wait() {
 		sleep 0.1
 	done
 }
+
+# The disk as a raw file, changes going to a copy.
+machine_inspect() {
+	local dir=$2 part=$2/raw?offset=$MACHINE_PART_BYTES rc=0 end=$((SECONDS + WORLD_WAIT_S))
+	machine_overlay "$1" "$dir/copy.qcow2" || return 1
+	: >"$dir/raw"
+	world_spawn inspect qemu-storage-daemon --blockdev "driver=file,node-name=file,filename=$dir/copy.qcow2" \
+		--blockdev driver=qcow2,node-name=disk,file=file \
+		--export "type=fuse,id=raw,node-name=disk,mountpoint=$dir/raw,writable=on" || return 1
+	until [ -s "$dir/raw" ]; do
+		[ "$SECONDS" -lt "$end" ] || { world_log "no view of $1, see $WORLD_W/log/inspect.log"; return 1; }
+		sleep 0.05
+	done
+	# The journal is replayed as the next mount would, then nothing may be wrong.
+	{ e2fsck -p "$part" || [ $? -eq 1 ]; } >"$dir/fsck.log" 2>&1 && e2fsck -fn "$part" >>"$dir/fsck.log" 2>&1 || rc=1
+	mkdir -p "$dir/state"
+	debugfs -R "rdump /ostree/deploy/gateway/var/lib/uptaned $dir/state" "$part" >>"$dir/fsck.log" 2>&1
+	mv "$dir/state/uptaned"/* "$dir/state/" 2>/dev/null
+	world_stop inspect
+	rm -f "$dir/copy.qcow2"
+	return "$rc"
+}

@@ -75,17 +75,17 @@ vehicle_app_target() {
 }
 
 vehicle_world() {
-	local n kinds=([1]=good good sick panics hangs)
+	local n kinds=([1]=good good sick panics hangs starves)
 	pki_make "$W/pki" "$VEHICLE" || return 1
 	boot_remote "$1" "$W/remote" "$2" || return 1
-	for n in 1 2 3 4 5; do
+	for n in "${!kinds[@]}"; do
 		boot_release "$W/remote" "$n" "${kinds[n]}" || return 1
 	done
 	boot_log base ostree --repo="$OSTREE_REMOTE_REPO" summary -u
 	app_make "$W/app" && registry_start "$W/registry" && app_push "$W/app" || return 1
 	nginx_start "$W/nginx" "$(world_free_port)" || return 1
 	image_repo_make "$W/image-repo" || return 1
-	for n in 1 2 3 4 5; do
+	for n in "${!kinds[@]}"; do
 		vehicle_os_target "$n" || return 1
 	done
 	vehicle_app_target 1 && vehicle_app_target 2 && image_repo_serve || return 1
@@ -121,4 +121,10 @@ vehicle_wait_report() {
 		[ "$SECONDS" -lt "$end" ] || { world_log "the Director believes that $2 runs '$got', not $3, after $1 s"; return 1; }
 		sleep 0.2
 	done
+}
+
+# What the Director has been told of failed installations and attacks.
+vehicle_heard() {
+	uptane-director inventory --dir "$DIRECTOR" --vehicle "$VEHICLE" --json |
+		jq -c '.vehicles[0] | {installation, attacks}'
 }
