@@ -249,10 +249,10 @@ upt_primary_settle_boot(struct upt_primary *p)
 enum upt_code
 upt_primary_reboot(struct upt_primary *p, struct upt_err *err)
 {
+	/* Not cancelled by a request to stop: that is what a reboot sends first. */
 	const struct upt_run run = {.argv = p->config->trial.reboot_argv,
 		.timeout_ms = REBOOT_TIMEOUT_MS,
-		.max_bytes = 512,
-		.cancel = p->options.cancel};
+		.max_bytes = 512};
 	upt_cleanup(upt_buf_clear) struct upt_buf said = {0};
 	enum upt_code code;
 	bool open;

@@ -471,6 +471,8 @@ the_reboot_is_asked_for_by_the_configured_command(void **state)
 	upt_primary_free(&p);
 	upt_config_clear(&config);
 	p = primary_with(&w, &config, "echo \"$1 $2 $#\" >\"$0.asked\"", true);
+	/* The reboot begins with a request to stop. */
+	w.cancelled = true;
 	assert_ok(upt_primary_reboot(p, why));
 	world_file(&w, "reboot.asked", &said);
 	assert_string_equal((const char *)said.data, "now please 2\n");
