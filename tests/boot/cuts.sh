@@ -25,7 +25,7 @@ CUT_STEPS=(
 machine_monitor() {
 	local name=$1
 	shift
-	printf '%s\n' "$@" | socat -t 2 - "UNIX-CONNECT:$W/$name/monitor" 2>/dev/null
+	printf '%s\n' "$@" | socat -t 2 - "UNIX-CONNECT:$W/$name/monitor" 2>/dev/null | tr -d '\r'
 }
 
 # Waits until the monitor of machine $1 answers $2 with regex $3.
@@ -72,7 +72,8 @@ cuts_thaw() {
 		--ready-file "$dir/port" && uptane_wait_file director-cut "$dir/port" || return 1
 	vehicle_ports cut "$(cat "$dir/port")"
 	machine_start cut "$dir/disk.qcow2" -incoming "exec:cat $W/frozen/memory"
-	machine_monitor_wait cut 'info status' 'VM status: running' || return 1
+	machine_monitor_wait cut 'info status' 'VM status: paused$' || return 1 # not "(inmigrate)" any more
+	machine_monitor cut cont >/dev/null
 	machine_guest cut 'systemctl start --no-block uptaned'
 }
 

@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The initial RAM disk's first process: starts the watchdog, mounts the disk and hands over to the deployment that the
 # kernel command line names.
 export PATH=/bin

@@ -147,7 +147,7 @@ machine_wait() {
 
 # The disk as a raw file, changes going to a copy.
 machine_inspect() {
-	local dir=$2 part=$2/raw?offset=$MACHINE_PART_BYTES rc=0 end=$((SECONDS + WORLD_WAIT_S))
+	local dir=$2 part="$2/raw?offset=$MACHINE_PART_BYTES" rc=0 end=$((SECONDS + WORLD_WAIT_S))
 	machine_overlay "$1" "$dir/copy.qcow2" || return 1
 	: >"$dir/raw"
 	world_spawn inspect qemu-storage-daemon --blockdev "driver=file,node-name=file,filename=$dir/copy.qcow2" \

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Scenarios on a machine that boots: run.sh BUILD CACHE SCENARIO... (scripts/test-boot builds and calls it). BUILD is
 # a build folder with CMAKE_INSTALL_PREFIX /usr, CACHE keeps the base system between runs. Environment: BOOT_CUTS how
-# many power cuts (10), BOOT_KEEP=1 keeps the world's folder, BOOT_SLOW multiplies every time limit (3). Without a scenario only CACHE is filled.
+# many power cuts (10), BOOT_KEEP=1 keeps the world's folder, BOOT_SLOW multiplies every time limit (8). Without a scenario only CACHE is filled.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath "$1") CACHE=$(realpath "$2")
 shift 2
-: "${BOOT_CUTS:=10}" "${BOOT_SLOW:=3}"
+: "${BOOT_CUTS:=10}" "${BOOT_SLOW:=8}"
 umask 022
 unset http_proxy https_proxy HTTPS_PROXY ALL_PROXY JOURNAL_STREAM SOURCE_DATE_EPOCH
 W=$(mktemp -d "$CACHE/world.XXXXXX")

@@ -76,9 +76,9 @@ settled_on() {
 
 # Release $1 failed as REGEX $2 says: told to the Director, and left alone in three further cycles.
 gave_up_on() {
-	local i
+	local AT_BEFORE
 	hears 30 "$2" || return 1
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		AT_BEFORE=$AT
 		mark
 		hears 30 'cycle done.* 1 refused before' || return 1
