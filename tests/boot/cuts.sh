@@ -121,13 +121,15 @@ cuts_converge() {
 
 # One cut: $1 number, $2 step.
 cuts_one() {
-	local name regex most wait words begin=$SECONDS
+	local name regex most wait words begin=$SECONDS update
 	IFS='|' read -r name regex most <<<"$2"
 	wait=$(((RANDOM * 32768 + RANDOM) % (most + 1)))
 	AT=0
 	cuts_thaw || { fault "cut $1 did not begin"; return 1; }
+	update=$SECONDS
 	if [ -n "$regex" ]; then
 		machine_wait cut $((90 * BOOT_SLOW)) "$regex" || { fault "cut $1: never came to $name"; return 1; }
+		CUT_WHOLE_MS=$(((SECONDS - update + 1) * 1000)) # at last: up to the confirmation
 	fi
 	cuts_sleep "$wait"
 	machine_cut cut
@@ -154,14 +156,14 @@ cuts_end_one() {
 }
 
 scenario_cuts() {
-	local i step all
+	local i step
 	BRICKED=0 LOST=0 CONVERGED=0 FAULTS_SEEN=0
 	local began=$SECONDS
 	cuts_freeze || return 1
 	printf '  frozen in %d s\n' $((SECONDS - began))
-	all=60000
+	CUT_WHOLE_MS=60000
 	for ((i = 1; i <= BOOT_CUTS; i++)); do
-		step="random||$all"
+		step="random||$CUT_WHOLE_MS"
 		[ "$i" -gt "${#CUT_STEPS[@]}" ] || step=${CUT_STEPS[i - 1]}
 		cuts_one "$i" "$step" || true
 		cuts_end_one

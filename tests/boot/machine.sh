@@ -145,15 +145,16 @@ machine_wait() {
 	done
 }
 
-# The disk as a raw file, changes going to a copy.
+# The partition as a file, changes going to a copy.
 machine_inspect() {
-	local dir=$2 part="$2/raw?offset=$MACHINE_PART_BYTES" rc=0 end=$((SECONDS + WORLD_WAIT_S))
+	local dir=$2 part=$2/part rc=0 end=$((SECONDS + WORLD_WAIT_S))
 	machine_overlay "$1" "$dir/copy.qcow2" || return 1
-	: >"$dir/raw"
+	: >"$part"
 	world_spawn inspect qemu-storage-daemon --blockdev "driver=file,node-name=file,filename=$dir/copy.qcow2" \
 		--blockdev driver=qcow2,node-name=disk,file=file \
-		--export "type=fuse,id=raw,node-name=disk,mountpoint=$dir/raw,writable=on" || return 1
-	until [ -s "$dir/raw" ]; do
+		--blockdev "driver=raw,node-name=part,file=disk,offset=$MACHINE_PART_BYTES,size=$((MACHINE_SIZE_MIB << 20))" \
+		--export "type=fuse,id=part,node-name=part,mountpoint=$part,writable=on" || return 1
+	until [ -s "$part" ]; do
 		[ "$SECONDS" -lt "$end" ] || { world_log "no view of $1, see $WORLD_W/log/inspect.log"; return 1; }
 		sleep 0.05
 	done
