@@ -13,8 +13,6 @@
 #include "base/encode.h"
 #include "base/file.h"
 
-#define HAND_OVER_MS 100 /* that both versions serve after the endpoint has changed */
-
 /* What the engine has of this application, and which of it shall run. */
 struct view {
 	struct upt_oci_list list;
@@ -188,18 +186,6 @@ uncommit(struct upt_container *self, const struct view *view)
 		upt_log_err(self->base.log, UPT_LOG_ERROR, &err, "%s", self->name);
 }
 
-/* Who read the endpoint before it changed has asked the old version and waits for its answer. */
-static void
-hand_over(struct upt_container *self, const struct upt_container_takeover *new)
-{
-	const struct upt_oci_container *old = new->old;
-
-	if (self->endpoint_path == NULL || old == NULL || !old->running)
-		return;
-	if (new->port != 0 && !new->stop_first)
-		upt_engine_pause(self->oci.http, HAND_OVER_MS);
-}
-
 /* After the commit: the endpoint, then the old version stops, then what is older goes. */
 static enum upt_code
 finish(struct upt_container *self, const struct upt_container_takeover *new, struct upt_err *err)
@@ -207,7 +193,6 @@ finish(struct upt_container *self, const struct upt_container_takeover *new, str
 	struct view view;
 
 	UPT_TRY(write_endpoint(self, new->port, err));
-	hand_over(self, new);
 	UPT_TRY(look(self, &view, err));
 	UPT_TRY(settle(self, &view, err));
 	prune_images(self, &view.state, "");

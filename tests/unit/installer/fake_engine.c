@@ -531,8 +531,6 @@ count_pause(void *ctx, unsigned ms)
 	assert_true(ms > 0);
 	fake->n_pauses++;
 	fake->now_ms += ms;
-	if (fake->on_pause != NULL)
-		fake->on_pause(fake->on_pause_ctx);
 }
 
 static uint64_t

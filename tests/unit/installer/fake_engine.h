@@ -60,8 +60,6 @@ struct fake_engine {
 	struct fake_volume volumes[FAKE_VOLUMES];
 	bool engine_check_passes; /* the engine's health check */
 	uint64_t now_ms, piece_ms; /* the clock; a piece of a pull's stream takes so long */
-	void (*on_pause)(void *ctx); /* looks around while the installer waits; NULL: nobody */
-	void *on_pause_ctx;
 	/* what happened */
 	char last_pull[512], last_pull_path[512], last_header[512];
 	unsigned last_quiet_ms;

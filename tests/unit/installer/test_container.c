@@ -251,53 +251,6 @@ without_a_page_running_for_a_while_is_enough(void **state)
 	assert_false(file_exists(w->endpoint));
 }
 
-/* What a user of the application finds when the installer waits. */
-struct meanwhile {
-	const struct world *w;
-	unsigned n_running;
-	bool new_is_announced;
-};
-
-static void
-look_around(void *ctx)
-{
-	struct meanwhile *meanwhile = ctx;
-	const struct world *w = meanwhile->w;
-	char text[16];
-
-	meanwhile->n_running = 0;
-	for (size_t i = 0; i < FAKE_CONTAINERS; i++)
-		meanwhile->n_running += w->fake.containers[i].status == FAKE_RUNNING;
-	snprintf(text, sizeof(text), "%u\n", w->config.port_b);
-	meanwhile->new_is_announced = file_holds(w->endpoint, upt_span_str(text));
-}
-
-static void
-the_old_version_serves_on_for_a_moment_after_the_endpoint_has_changed(void **state)
-{
-	struct world *w = *state;
-	struct meanwhile meanwhile = {.w = w};
-
-	CHECK_OK(update(w, 1));
-	assert_int_equal(w->fake.n_pauses, 0);
-	w->fake.on_pause = look_around;
-	w->fake.on_pause_ctx = &meanwhile;
-	CHECK_OK(update(w, 2));
-	assert_int_equal(w->fake.n_pauses, 1);
-	assert_int_equal(meanwhile.n_running, 2);
-	assert_true(meanwhile.new_is_announced);
-	assert_runs(w, 2);
-	CHECK_OK(rollback(w));
-	assert_int_equal(w->fake.n_pauses, 2);
-	assert_runs(w, 1);
-	/* on one port nobody is left to wait for */
-	w->config.port_b = 0;
-	renew(w);
-	CHECK_OK(update(w, 2));
-	assert_int_equal(w->fake.n_pauses, 2);
-	assert_runs(w, 2);
-}
-
 static void
 one_port_means_the_old_version_stops_first_and_comes_back(void **state)
 {
@@ -890,7 +843,6 @@ main(void)
 		CASE(a_version_that_restarts_itself_is_not_healthy),
 		CASE(a_version_may_take_its_time),
 		CASE(without_a_page_running_for_a_while_is_enough),
-		CASE(the_old_version_serves_on_for_a_moment_after_the_endpoint_has_changed),
 		CASE(one_port_means_the_old_version_stops_first_and_comes_back),
 		CASE(a_page_without_the_port_cannot_be_answered_by_the_old_version),
 		CASE(rollback_goes_back_and_forth),
