@@ -87,25 +87,37 @@ version_of(const char *answer)
 	return sscanf(heading, "<h1>gateway dashboard %9d", &version) == 1 ? version : 0;
 }
 
+/* What went wrong, for people: 0, so that it can be returned as "no answer". */
+static int
+miss(uint16_t port, const char *at)
+{
+	fprintf(stderr, "missed: port %u, %s: %s\n", port, at, strerror(errno));
+	return 0;
+}
+
 static int
 ask(const char *endpoint)
 {
 	static const char request[] = "GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
 	char answer[4096];
+	uint16_t port = read_endpoint(endpoint);
 	size_t len = 0;
 	ssize_t n = -1;
-	int fd = connect_to(read_endpoint(endpoint));
+	int fd = connect_to(port), version;
 
 	if (fd < 0)
-		return 0;
+		return miss(port, "connect");
 	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1) {
 		while (len < sizeof(answer) - 1 &&
 			(n = recv(fd, answer + len, sizeof(answer) - 1 - len, 0)) > 0)
 			len += (size_t)n;
 	}
-	close(fd);
 	answer[len] = '\0';
-	return n == 0 ? version_of(answer) : 0;
+	version = n == 0 ? version_of(answer) : 0;
+	if (version == 0 && !told_to_end)
+		miss(port, n == 0 ? "half an answer" : "answer");
+	close(fd);
+	return version;
 }
 
 static void
@@ -120,7 +132,7 @@ sleep_until(int64_t micros)
 int
 main(int argc, char **argv)
 {
-	struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
+	struct sigaction action = {.sa_handler = end};
 	unsigned long n_asked = 0, n_missed = 0;
 	int64_t longest = 0, last_answer = 0, next;
 	int first = 0, last = 0;
@@ -135,6 +147,8 @@ main(int argc, char **argv)
 		int version = ask(argv[1]);
 		int64_t now = now_micros();
 
+		if (told_to_end) /* that cut the answer off */
+			break;
 		if (version != 0) {
 			if (first == 0)
 				first = version;
