@@ -91,7 +91,7 @@ next_word(char **text)
 
 /* "UNTIL STEP GATE REASON" as the cycle noted it; null while nothing waits. */
 static enum upt_code
-add_wait(cJSON *status, struct upt_store *store, struct upt_err *err)
+add_gate_wait(cJSON *status, struct upt_store *store, struct upt_err *err)
 {
 	upt_cleanup(upt_buf_clear) struct upt_buf text = {0};
 	char until[UPT_TIME_TEXT_SIZE];
@@ -304,7 +304,7 @@ collect(struct upt_cli *cli, struct upt_store *store, cJSON *status, struct upt_
 		return no_memory(err);
 	UPT_TRY(add_last_cycle(status, store, err));
 	UPT_TRY(add_bundle(status, store, err));
-	UPT_TRY(add_wait(status, store, err));
+	UPT_TRY(add_gate_wait(status, store, err));
 	UPT_TRY(add_inhibitor(cli, status, err));
 	ecus = cJSON_AddArrayToObject(status, "ecus");
 	metadata = cJSON_AddObjectToObject(status, "metadata");
