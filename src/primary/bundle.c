@@ -497,7 +497,7 @@ name_what_stays(const struct upt_primary *p, const struct upt_plan *plan)
 		if (m->reversible)
 			n_to_come++;
 		else
-			upt_log(p->log, UPT_LOG_WARNING,
+			upt_log(p->log, UPT_LOG_INFO,
 				"ECU %s: %s cannot be rolled back: it is installed %s", m->ecu,
 				m->image.name,
 				n_to_come == 0 ? "last"

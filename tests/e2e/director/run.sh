@@ -511,7 +511,7 @@ the_table_fits_100_columns() {
 # ---- limits ----
 
 oversize_bodies_are_refused() {
-	head -c 70000 /dev/zero >"$W/zeros"
+	head -c 2200000 /dev/zero >"$W/zeros"
 	refuses 413 too_large veh-1 POST /director/ecus --data-binary "@$W/zeros"
 	refuses 413 too_large veh-1 POST /director/ecus --data-binary "@$W/zeros" -H 'Transfer-Encoding: chunked'
 	refuses 413 too_large veh-1 POST /director/ecus --data-binary "@$W/zeros" -H 'Expect: 100-continue'
