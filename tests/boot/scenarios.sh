@@ -111,8 +111,7 @@ scenario_sick() {
 	hears 60 'os/gateway-3 has booted and is on trial' &&
 		hears 90 'os/gateway-3 booted and is rolled back.*50-sick' || return 1
 	hears 90 'asking for the reboot: .*' && hears 90 'cycle done.* 1 refused before' || return 1
-	settled_on 2
-	gave_up_on 3 'os/gateway-3 booted and is rolled back'
+	gave_up_on 3 'os/gateway-3 booted and is rolled back' && settled_on 2
 }
 
 scenario_panic() {
@@ -121,8 +120,7 @@ scenario_panic() {
 	vehicle_assign os/gateway-4
 	hears 60 'Kernel panic' && hears 90 'boot-test: altbootcmd' && hears 90 'os/gateway-4 did not boot in 2 tries' || return 1
 	is "panics" "$(said 'Kernel panic')" 2
-	settled_on 2
-	gave_up_on 4 'os/gateway-4 did not boot in 2 tries'
+	gave_up_on 4 'os/gateway-4 did not boot in 2 tries' && settled_on 2
 }
 
 scenario_hang() {
@@ -132,8 +130,7 @@ scenario_hang() {
 	hears 60 'boot-test: this first process hangs' && hears 180 'boot-test: altbootcmd' &&
 		hears 90 'os/gateway-5 did not boot in 2 tries' || return 1
 	is "hangs" "$(said 'boot-test: this first process hangs')" 2
-	settled_on 2
-	gave_up_on 5 'os/gateway-5 did not boot in 2 tries'
+	gave_up_on 5 'os/gateway-5 did not boot in 2 tries' && settled_on 2
 }
 
 scenario_bundle() {
@@ -145,7 +142,6 @@ scenario_bundle() {
 	hears 90 'apps/dashboard-2 is installed' && hears 90 'os/gateway-6 has booted and is on trial' &&
 		hears 120 'os/gateway-6 booted and is rolled back' || return 1
 	reported 120 "$APP_ECU" apps/dashboard-1 || return 1
-	settled_on 2
+	gave_up_on 6 'os/gateway-6 booted and is rolled back' && settled_on 2 || return 1
 	is "the application that runs" "$(guest 'podman ps --format "{{.Image}}"')" "10.0.2.100:5000/dashboard@sha256:$APP_V1"
-	gave_up_on 6 'os/gateway-6 booted and is rolled back'
 }
