@@ -107,6 +107,14 @@ upt_container_wait_healthy(
 		new->timeout_s, why.message[0] == '\0' ? "" : ": ", why.message);
 }
 
+/* The engine's and the device's own trouble: it passes, and a version is refused for good. */
+static bool
+is_no_fault_of_the_version(enum upt_code code)
+{
+	return code == UPT_E_NETWORK || code == UPT_E_NO_SPACE || code == UPT_E_NO_MEMORY ||
+	       code == UPT_E_CANCELLED;
+}
+
 enum upt_code
 upt_container_explain(struct upt_container *self, const char *name, struct upt_err *err)
 {
@@ -115,6 +123,8 @@ upt_container_explain(struct upt_container *self, const char *name, struct upt_e
 
 	if (err == NULL)
 		return UPT_E_INSTALL;
+	if (is_no_fault_of_the_version(err->code))
+		return err->code;
 	cause = *err;
 	upt_oci_last_words(&self->oci, name, words);
 	if (words[0] == '\0')

@@ -61,7 +61,8 @@ upt_container_ask_health(struct upt_container *self, const struct upt_container_
 /* Waits until the started version is healthy. UPT_E_INSTALL: it ended, or is not in time. */
 UPT_NODISCARD enum upt_code upt_container_wait_healthy(
 	struct upt_container *self, const struct upt_container_takeover *new, struct upt_err *err);
-/* Adds the container's last words to a failure and makes it UPT_E_INSTALL, which it returns. */
+/* Adds the container's last words to a failure and makes it UPT_E_INSTALL, which it returns; not what
+ * is no fault of the version: no answer, no space, no memory, cancelled. */
 enum upt_code
 upt_container_explain(struct upt_container *self, const char *name, struct upt_err *err);
 

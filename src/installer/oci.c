@@ -39,6 +39,16 @@ upt_oci_make_path(struct upt_buf *path, const char *api, const char *before, con
 	return upt_buf_append(path, after, strlen(after), err);
 }
 
+/* A full disk answers as an error of the engine, in its words. */
+static enum upt_code
+name_failure(enum upt_code code, struct upt_err *err)
+{
+	if (code == UPT_E_SERVER && err != NULL &&
+		strstr(err->message, "no space left on device") != NULL)
+		return upt_fail(err, UPT_E_NO_SPACE, "%s", err->message);
+	return code;
+}
+
 enum upt_code
 upt_oci_call(const struct upt_oci *oci, const char *method, const struct upt_buf *path,
 	struct upt_buf *reply, struct upt_err *err)
@@ -50,7 +60,7 @@ upt_oci_call(const struct upt_oci *oci, const char *method, const struct upt_buf
 		err);
 
 	/* "Not modified": it runs, or is stopped, already. */
-	return code == UPT_E_SERVER && status == 304 ? UPT_OK : code;
+	return code == UPT_E_SERVER && status == 304 ? UPT_OK : name_failure(code, err);
 }
 
 static enum upt_code
@@ -79,8 +89,10 @@ upt_oci_post(const struct upt_oci *oci, const struct upt_buf *path, const cJSON 
 
 	if (text == NULL)
 		return upt_fail(err, UPT_E_NO_MEMORY, "no memory for a request to the engine");
-	return oci->http->request(oci->http->ctx, "POST", (const char *)path->data, JSON,
-		upt_span_str(text), REPLY_MAX_BYTES, &reply, &status, err);
+	return name_failure(
+		oci->http->request(oci->http->ctx, "POST", (const char *)path->data, JSON,
+			upt_span_str(text), REPLY_MAX_BYTES, &reply, &status, err),
+		err);
 }
 
 enum upt_code

@@ -227,7 +227,9 @@ do_create(struct fake_engine *fake, const char *name, struct upt_span body, stru
 		if (strncmp(cJSON_GetStringValue(pair), "PORT=", 5) == 0)
 			c->port = (unsigned)strtoul(cJSON_GetStringValue(pair) + 5, NULL, 10);
 	}
-	if (fake_find(fake, c->name) != NULL || c->version == 0 || !fake->present[c->version])
+	if (fake->full_at_create)
+		answer(reply, 500, "{\"cause\":\"no space left on device\"}");
+	else if (fake_find(fake, c->name) != NULL || c->version == 0 || !fake->present[c->version])
 		answer(reply, 500, "{\"message\":\"name in use, or no such image\"}");
 	else
 		answer(reply, 201, "{\"Id\":\"x\"}");
@@ -255,6 +257,10 @@ do_start(struct fake_engine *fake, struct fake_container *c, struct reply *reply
 	answer(reply, 204, "%s", "");
 	if (c->status == FAKE_RUNNING) {
 		reply->status = 304;
+		return;
+	}
+	if (fake->full_at_start) {
+		answer(reply, 500, "{\"cause\":\"no space left on device\"}");
 		return;
 	}
 	if (fake->start_fails[c->version]) {

@@ -48,6 +48,7 @@ struct fake_engine {
 	bool in_registry[FAKE_VERSIONS], present[FAKE_VERSIONS];
 	bool from_mirror[FAKE_VERSIONS]; /* known by the mirror's name */
 	bool mirror_is_down;
+	bool full_at_create, full_at_start; /* its disk */
 	bool pull_lies; /* says "pulled" and has nothing */
 	const char *pull_script; /* answers a pull with this text instead */
 	bool dies[FAKE_VERSIONS], sick[FAKE_VERSIONS], start_fails[FAKE_VERSIONS];

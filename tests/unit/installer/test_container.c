@@ -198,6 +198,25 @@ a_version_that_does_not_start_is_removed(void **state)
 	assert_update_fails(w, "no such entrypoint");
 }
 
+/* A version that is refused is refused for good, and a disk does not stay full. */
+static void
+a_full_disk_is_no_fault_of_the_version(void **state)
+{
+	struct world *w = *state;
+
+	CHECK_OK(update(w, 1));
+	w->fake.full_at_create = true;
+	CHECK_CODE(update(w, 2), UPT_E_NO_SPACE);
+	assert_runs(w, 1);
+	w->fake.full_at_create = false;
+	w->fake.full_at_start = true;
+	CHECK_CODE(update(w, 2), UPT_E_NO_SPACE);
+	assert_runs(w, 1);
+	w->fake.full_at_start = false;
+	CHECK_OK(update(w, 2));
+	assert_runs(w, 2);
+}
+
 static void
 a_version_that_never_answers_is_removed_in_bounded_time(void **state)
 {
@@ -839,6 +858,7 @@ main(void)
 		CASE(install_needs_a_prepared_image),
 		CASE(a_version_that_ends_is_removed_and_its_last_words_are_told),
 		CASE(a_version_that_does_not_start_is_removed),
+		CASE(a_full_disk_is_no_fault_of_the_version),
 		CASE(a_version_that_never_answers_is_removed_in_bounded_time),
 		CASE(a_version_that_restarts_itself_is_not_healthy),
 		CASE(a_version_may_take_its_time),
